@@ -1,4 +1,4 @@
-"""The rest of the corpus: chat, small Python functions, general prompts.
+"""The rest of the corpus: drills of single steps, chat, small Python functions, general prompts.
 
 Later stages need a base that has seen them: code for hidden tests, general prompts with a hidden
 preference and unsafe words for the two reward models, chat roles for the chat template.
@@ -7,6 +7,9 @@ preference and unsafe words for the two reward models, chat roles for the chat t
 from __future__ import annotations
 
 import random
+import string
+
+from ponder.tasks.chains import MAX_TOTAL
 
 _TOPICS = {
     "en": ("cats", "tea", "rain", "trees", "music", "stars", "bread", "rivers"),
@@ -33,6 +36,41 @@ _CHAT = (
     ("你是谁？", "我是ponder-tiny，一个小模型。"),
     ("谢谢", "不客气。"),
 )
+
+
+def drill_document(rng: random.Random) -> str:
+    """Single steps by the dozen, as in a school book: sums, switches read off, one liar's word."""
+    return rng.choice((_sums, _readings, _words_of_liars))(rng)
+
+
+def _sums(rng: random.Random) -> str:
+    lines = []
+    for _ in range(rng.randint(8, 20)):
+        total, term = rng.randint(0, MAX_TOTAL), rng.choice((-1, 1)) * rng.randint(1, 9)
+        if 0 <= total + term <= MAX_TOTAL:
+            lines.append(f"{total}{term:+d}={total + term}")
+    return "\n".join(lines)
+
+
+def _readings(rng: random.Random) -> str:
+    """A row of labelled switches, then its labels in another order, each with its value."""
+    rows = []
+    for _ in range(rng.randint(1, 3)):
+        count = rng.randint(4, 14)
+        switches = [f" {label}{rng.getrandbits(1)}" for label in string.ascii_lowercase[:count]]
+        rows.append("".join(switches) + ":" + "".join(rng.sample(switches, count)))
+    return "\n".join(rows)
+
+
+def _words_of_liars(rng: random.Random) -> str:
+    """Who is known, what is said, what follows: "D=1 D:A=0 A=0"."""
+    lines = []
+    for _ in range(rng.randint(6, 12)):
+        known, new = rng.sample(string.ascii_uppercase[:6], 2)
+        role, bit = rng.getrandbits(1), rng.getrandbits(1)
+        speaker, subject = (known, new) if rng.getrandbits(1) else (new, known)
+        lines.append(f"{known}={role} {speaker}:{subject}={bit} {new}={role if bit else 1 - role}")
+    return "\n".join(lines)
 
 
 def general_document(rng: random.Random) -> str:

@@ -15,7 +15,7 @@ from ponder.errors import DataError, nearest
 from ponder.prompting.templates import TEMPLATES
 from ponder.seeding import derive_rng
 from ponder.tasks.arithmetic import Arithmetic
-from ponder.tasks.asides import chat_turn, code_document, general_document
+from ponder.tasks.asides import chat_turn, code_document, drill_document, general_document
 from ponder.tasks.choice import Choice
 from ponder.tasks.countdown import Countdown
 from ponder.tasks.family import LANGUAGES, TaskFamily, TraceStyle, draw_instance
@@ -57,7 +57,8 @@ def documents(seed: int, shard: int, count: int) -> Iterator[str]:
     """
     rng = derive_rng("corpus", seed, shard)
     writers: tuple[tuple[Callable[[random.Random], str], float], ...] = (
-        (problem_document, 0.86),
+        (problem_document, 0.76),
+        (drill_document, 0.10),
         (few_shot_document, 0.03),
         (verified_document, 0.03),
         (paper_template_document, 0.02),

@@ -1,0 +1,152 @@
+"""`RewardWorkers`: scoring in worker processes, beside generation, with deadlines."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+
+from ponder.config import RewardConfig
+from ponder.errors import PonderError
+from ponder.rewards.scoring import (
+    Scorer,
+    Scores,
+    ScoringJob,
+    ScoringSpec,
+    make_job,
+    num_ungradable,
+    scored,
+)
+from ponder.rewards.user_functions import is_user_function, locate_user_function
+from ponder.rewards.worker_slot import WorkerSlot
+from ponder.types import RolloutGroup, ScoredGroup
+
+
+class RewardWorkers:
+    """Scores groups in `num_workers` processes; results come in the order of issue.
+
+    A user's reward function that raises, returns the wrong count or says nothing for `deadline_s`
+    seconds raises RewardError from the next `submit` or `collect`. A worker that dies without the
+    function's fault is replaced and its group scored once more; if that fails, too, the group is
+    UNGRADABLE. With `num_workers=0` everything happens in this process, at `submit`, without deadlines.
+    """
+
+    def __init__(self, spec: ScoringSpec, num_workers: int = 1, deadline_s: float = 10.0) -> None:
+        spec.check()
+        self._spec = replace(spec, rewards=tuple(_absolute(config) for config in spec.rewards))
+        self._with_ids = any(is_user_function(config.name) for config in spec.rewards)
+        self._groups: dict[int, RolloutGroup] = {}
+        self._done: dict[int, Scores] = {}
+        self._issued = 0
+        self._collected = 0
+        self._failure: PonderError | None = None
+        self._changed = threading.Condition()
+        self._counts: Counter[str] = Counter()
+        self._logged: dict[str, list[float]] = defaultdict(list)
+        self._jobs: queue.SimpleQueue[tuple[int, ScoringJob] | None] = queue.SimpleQueue()
+        self._scorer = Scorer(self._spec) if num_workers == 0 else None
+        self._slots = [WorkerSlot(self._spec, deadline_s, self._count_lost) for _ in range(num_workers)]
+        for slot in self._slots:
+            threading.Thread(target=slot.serve, args=(self._jobs, self._deliver), daemon=True).start()
+
+    @property
+    def num_pending(self) -> int:
+        """Groups submitted and not yet collected."""
+        return self._issued - self._collected
+
+    def submit(self, group: RolloutGroup, step: int = 0) -> int:
+        """Gives one group to the workers and returns its ticket: 0, 1, 2, ... in order of issue.
+
+        `step` is what a user's function sees as `trainer_state.global_step`. Raises RewardError when
+        a user's function failed on this or an earlier group.
+        """
+        self._raise_failure()
+        ticket = self._issued
+        self._issued += 1
+        self._groups[ticket] = group
+        job = make_job(group, step, with_ids=self._with_ids)
+        if self._scorer is not None:
+            self._deliver(ticket, self._scorer.score(job))
+        else:
+            self._jobs.put((ticket, job))
+        return ticket
+
+    def collect(self) -> ScoredGroup:
+        """The next group in order of issue; waits for it.
+
+        Raises RewardError as `submit`, LookupError when nothing is pending.
+        """
+        if not self.num_pending:
+            raise LookupError("no group is pending: every one that was submitted has been collected")
+        with self._changed:
+            while self._failure is None and self._collected not in self._done:
+                self._changed.wait()
+            self._raise_failure()
+            scores = self._done.pop(self._collected)
+        group = self._groups.pop(self._collected)
+        self._collected += 1
+        return scored(group, scores)
+
+    def score(self, groups: Sequence[RolloutGroup], step: int = 0) -> list[ScoredGroup]:
+        """Submits all groups and collects them, in order. Nothing else may be pending."""
+        for group in groups:
+            self.submit(group, step)
+        return [self.collect() for _ in groups]
+
+    def take_metrics(self) -> dict[str, float]:
+        """What was counted since the last call: `grade/ungradable/sum`, `worker/lost/sum`, and the mean
+        of each scalar that a user's function logged, as `user/NAME/mean`."""
+        with self._changed:
+            metrics = {
+                "grade/ungradable/sum": float(self._counts["ungradable"]),
+                "worker/lost/sum": float(self._counts["lost"]),
+            }
+            metrics |= {f"user/{key}/mean": sum(v) / len(v) for key, v in self._logged.items()}
+            self._counts.clear()
+            self._logged.clear()
+        return metrics
+
+    def close(self) -> None:
+        """Ends the workers at once; groups that are pending are lost. May be called again."""
+        for slot in self._slots:
+            slot.stop()
+            self._jobs.put(None)
+
+    def __enter__(self) -> RewardWorkers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _deliver(self, ticket: int, outcome: Scores | PonderError) -> None:
+        """Takes a result from a slot's thread."""
+        with self._changed:
+            if isinstance(outcome, Scores):
+                self._done[ticket] = outcome
+                self._counts["ungradable"] += num_ungradable(outcome)
+                for key, value in outcome.logged:
+                    self._logged[key].append(value)
+            elif self._failure is None:
+                self._failure = outcome
+            self._changed.notify_all()
+
+    def _count_lost(self) -> None:
+        with self._changed:
+            self._counts["lost"] += 1
+
+
+def _absolute(config: RewardConfig) -> RewardConfig:
+    """The same with the user's file as an absolute path: workers may have another working folder."""
+    if not is_user_function(config.name):
+        return config
+    path, name = locate_user_function(config.name)
+    return config.model_copy(update={"name": f"{path}:{name}"})

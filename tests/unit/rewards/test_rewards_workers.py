@@ -1,0 +1,188 @@
+"""Reward workers: order, deadlines, replacement, and whose fault it is."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ponder.config import RewardConfig
+from ponder.errors import RewardError
+from ponder.rewards import REWARD_PRESETS, RewardWorkers, ScoringSpec
+from ponder.types import Completion, Finish, Problem, Prompt, RolloutGroup, Verdict
+
+FUNCTIONS = """
+import os, signal, sys, time
+
+def modules(completions, **kwargs):
+    return [float("torch" in sys.modules)] * len(completions)
+
+def slow_first(completions, trainer_state, log_metric, **kwargs):
+    log_metric("step", trainer_state.global_step)
+    time.sleep(0.8 if trainer_state.global_step == 0 else 0.0)
+    print("a print in a reward function")
+    return [float(trainer_state.global_step)] * len(completions)
+
+def hangs(completions, **kwargs):
+    if "bad" in completions[0]:
+        time.sleep(1000)
+    return [1.0] * len(completions)
+
+def spins(completions, **kwargs):
+    while True:
+        pass
+
+def raises(completions, **kwargs):
+    raise KeyError("solution")
+
+def exits(completions, **kwargs):
+    os._exit(3)
+
+def dies_once(completions, **kwargs):
+    marker = os.path.join(os.path.dirname(__file__), "died")
+    if not os.path.exists(marker):
+        open(marker, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [1.0] * len(completions)
+
+def dies(completions, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "rewards.py"
+    path.write_text(FUNCTIONS)
+    return path
+
+
+def spec(file: Path | None = None, *names: str) -> ScoringSpec:
+    if file is None:
+        return ScoringSpec(REWARD_PRESETS["r1"])
+    return ScoringSpec(tuple(RewardConfig(name=f"{file}:{name}") for name in names))
+
+
+def group(number: int, text: str = "<think>1+1=2</think><answer>2</answer>") -> RolloutGroup:
+    problem = Problem(f"p{number}", "t", ({"role": "user", "content": "1+1?"},), "integer", "2")
+    members = tuple(
+        Completion((1, 2), (True, True), (0.0, 0.0), each, Finish.STOP, ((0, 2),))
+        for each in (text, text.replace(">2<", ">3<"))
+    )
+    return RolloutGroup(Prompt(problem, (1,)), members)
+
+
+def test_in_process_and_in_a_worker_give_the_same():
+    groups = [group(number) for number in range(5)]
+    with RewardWorkers(spec(), num_workers=0) as here, RewardWorkers(spec(), num_workers=1) as there:
+        assert here.score(groups) == there.score(groups)
+        assert [reward.total for reward in here.score(groups[:1])[0].rewards] == [2.0, 1.0]
+
+
+def test_tickets_count_up_and_results_come_in_the_order_of_issue(file):
+    with RewardWorkers(spec(file, "slow_first"), num_workers=2) as workers:
+        tickets = [workers.submit(group(number), step=number) for number in range(4)]
+        assert workers.num_pending == 4
+        collected = [workers.collect() for _ in tickets]
+        assert tickets == [0, 1, 2, 3]
+        assert [each.group.prompt.problem.id for each in collected] == ["p0", "p1", "p2", "p3"]
+        assert [each.rewards[0].total for each in collected] == [0.0, 1.0, 2.0, 3.0]
+        assert workers.num_pending == 0
+        metrics = workers.take_metrics()
+        assert metrics == {"grade/ungradable/sum": 0.0, "worker/lost/sum": 0.0, "user/step/mean": 1.5}
+        assert "user/step/mean" not in workers.take_metrics()
+        with pytest.raises(LookupError):
+            workers.collect()
+
+
+def test_workers_do_not_import_torch_even_when_the_parent_has(file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", sys)  # a parent that has it
+    with RewardWorkers(spec(file, "modules"), num_workers=1) as workers:
+        assert workers.score([group(0)])[0].rewards[0].total == 0.0
+
+
+@pytest.mark.parametrize("name", ["hangs", "spins"])
+def test_a_hang_is_the_functions_fault_and_ends_at_the_deadline(file, name):
+    start = time.monotonic()
+    with RewardWorkers(spec(file, name), num_workers=1, deadline_s=0.5) as workers:
+        workers.submit(group(3, "bad"))
+        with pytest.raises(RewardError, match=rf'"{name}" hangs on problem "p3".*0.5 s.*reward_deadline_s'):
+            workers.collect()
+        with pytest.raises(RewardError):
+            workers.submit(group(4))
+    assert time.monotonic() - start < 60
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("raises", "KeyError: 'solution'"), ("exits", r"ended its process \(exit status 3\)")],
+)
+def test_a_bad_function_stops_the_run_at_once(file, name, message):
+    with RewardWorkers(spec(file, name), num_workers=1) as workers:
+        workers.submit(group(3))
+        with pytest.raises(RewardError, match=message):
+            workers.collect()
+
+
+def test_a_file_that_cannot_be_imported_is_reported_by_the_first_result(tmp_path):
+    path = tmp_path / "late.py"
+    path.write_text("import nosuchmodule\ndef f(completions, **k): return []\n")
+    with RewardWorkers(spec(path, "f"), num_workers=1) as workers:
+        workers.submit(group(0))
+        with pytest.raises(RewardError, match="fails on import: ModuleNotFoundError"):
+            workers.collect()
+
+
+def test_a_worker_that_was_killed_is_replaced_and_its_group_scored_again(file):
+    with RewardWorkers(spec(file, "dies_once"), num_workers=1) as workers:
+        results = workers.score([group(0), group(1)])
+        assert [each.rewards[0].total for each in results] == [1.0, 1.0]
+        assert workers.take_metrics()["worker/lost/sum"] == 1.0
+
+
+def test_killed_twice_is_ungradable_counted_and_never_zero(file):
+    with RewardWorkers(spec(file, "dies"), num_workers=1) as workers:
+        result = workers.score([group(0)])[0]
+        assert {grade.verdict for grade in result.grades} == {Verdict.UNGRADABLE}
+        assert [(reward.total, reward.parts) for reward in result.rewards] == [(None, {"dies": None})] * 2
+        assert "status -9" in result.grades[0].reason
+        assert workers.take_metrics() == {"grade/ungradable/sum": 2.0, "worker/lost/sum": 2.0}
+
+
+def test_no_process_is_left_behind():
+    workers = RewardWorkers(spec(), num_workers=1)
+    workers.score([group(0)])
+    pid = workers._slots[0]._process.pid
+    workers.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import os, signal, time\n"
+        "from ponder.rewards import REWARD_PRESETS, RewardWorkers, ScoringSpec\n"
+        "workers = RewardWorkers(ScoringSpec(REWARD_PRESETS['r1']), num_workers=1)\n"  # no main guard needed
+        "while workers._slots[0]._process is None: time.sleep(0.01)\n"
+        "print(workers._slots[0]._process.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    parent = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
+    assert parent.returncode == -signal.SIGKILL
+    child = int(parent.stdout)
+    deadline = time.monotonic() + 30
+    while _runs(child) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _runs(child)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

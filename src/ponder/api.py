@@ -1,0 +1,123 @@
+"""The documented Python interface: everything one needs to build a run by hand, from one place.
+
+::
+
+    from ponder.api import LocalEngine, load_policy, policy_loss, grade, run_recipe
+
+Models      `load_policy`, `save_policy`, `load_tokenizer`, `resolve_model`, `Policy`
+Problems    `load_sources`, `Problem`, `TaskConfig`; `load_template` renders them
+Rollout     `LocalEngine`, `make_engine`, `RolloutRequest`, `SamplingParams`
+Verdicts    `grade`, `GRADERS`; rewards: `RewardWorkers`, `ScoringSpec`, `RewardConfig`, `load_reward`
+The loss    `build_samples`, `pack`, `build_batch`, `token_logprobs`, `policy_loss`, `step_totals`,
+            `ALGORITHMS`, `resolve_algorithm`
+The loop    `run_recipe`, `load_recipe`, `build_recipe`; by hand: `train_rl`, `RLJob`, `Updater`
+Scores      `evaluate_policy`, `summarise`, `compare_evaluations`, `most_telling`
+
+`examples/api_r1_zero.py` is R1-Zero with these in thirty lines. Names in this module are kept stable;
+what is not here may change.
+"""
+
+from ponder.algorithms import (
+    ALGORITHMS,
+    Batch,
+    build_batch,
+    build_samples,
+    pack,
+    policy_loss,
+    resolve_algorithm,
+    step_totals,
+    token_logprobs,
+)
+from ponder.config import EngineConfig, EvaluationConfig, Recipe, RewardConfig, RLStage, TaskConfig
+from ponder.evaluation import compare_evaluations, evaluate_policy, most_telling, summarise
+from ponder.grading import GRADERS, grade
+from ponder.models.folder import load_policy, save_policy
+from ponder.models.policy import Policy
+from ponder.models.registry import resolve_model
+from ponder.models.tokenizer import Tokenizer, load_tokenizer
+from ponder.pipeline.recipe import build_recipe, load_recipe
+from ponder.pipeline.run import RunOptions, run_recipe
+from ponder.prompting import TEMPLATES, load_template, parse_completion
+from ponder.rewards import REWARDS, RewardWorkers, ScoringSpec, load_reward
+from ponder.rollout import ENGINES, LocalEngine, make_engine
+from ponder.seeding import derive_seed
+from ponder.tasks import TASKS
+from ponder.tasks.sources import load_sources
+from ponder.training.rl import RLJob, train_rl
+from ponder.training.updates import Updater
+from ponder.types import (
+    Completion,
+    Grade,
+    Problem,
+    Prompt,
+    Reward,
+    RolloutEngine,
+    RolloutGroup,
+    RolloutRequest,
+    SamplingParams,
+    ScoredGroup,
+    TrainingSample,
+    Verdict,
+)
+
+__all__ = [
+    "ALGORITHMS",
+    "ENGINES",
+    "GRADERS",
+    "REWARDS",
+    "TASKS",
+    "TEMPLATES",
+    "Batch",
+    "Completion",
+    "EngineConfig",
+    "EvaluationConfig",
+    "Grade",
+    "LocalEngine",
+    "Policy",
+    "Problem",
+    "Prompt",
+    "RLJob",
+    "RLStage",
+    "Recipe",
+    "Reward",
+    "RewardConfig",
+    "RewardWorkers",
+    "RolloutEngine",
+    "RolloutGroup",
+    "RolloutRequest",
+    "RunOptions",
+    "SamplingParams",
+    "ScoredGroup",
+    "ScoringSpec",
+    "TaskConfig",
+    "Tokenizer",
+    "TrainingSample",
+    "Updater",
+    "Verdict",
+    "build_batch",
+    "build_recipe",
+    "build_samples",
+    "compare_evaluations",
+    "derive_seed",
+    "evaluate_policy",
+    "grade",
+    "load_policy",
+    "load_recipe",
+    "load_reward",
+    "load_sources",
+    "load_template",
+    "load_tokenizer",
+    "make_engine",
+    "most_telling",
+    "pack",
+    "parse_completion",
+    "policy_loss",
+    "resolve_algorithm",
+    "resolve_model",
+    "run_recipe",
+    "save_policy",
+    "step_totals",
+    "summarise",
+    "token_logprobs",
+    "train_rl",
+]

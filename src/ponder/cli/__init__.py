@@ -1,0 +1,1 @@
+"""The command `ponder`: one file per command."""

@@ -1,0 +1,68 @@
+"""What the commands that ask a model problems have in common: their options, and opening the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ponder.config import EvaluationConfig
+    from ponder.pipeline.bench import Bench
+
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A shipped model's name, or a Hugging Face folder.")
+]
+Samples = Annotated[int, typer.Option(min=1, help="Completions per problem.")]
+Temperature = Annotated[float, typer.Option(min=0.0, help="0 is greedy.")]
+TopP = Annotated[float, typer.Option(min=0.0, max=1.0)]
+MaxTokens = Annotated[int, typer.Option("--max-tokens", min=1, help="Most new tokens of a completion.")]
+TemplateName = Annotated[str, typer.Option("--template", help="How a problem is put to the model.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most so many problems (per language of a task).")]
+Languages = Annotated[str, typer.Option(help="Languages of a generated task, with commas: en,zh.")]
+Grader = Annotated[str, typer.Option(help="How answers of a file are verified; default math.")]
+Seed = Annotated[int, typer.Option(help="Equal seeds give equal completions.")]
+Slots = Annotated[int, typer.Option(min=1, help="Completions decoded at once.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default all.")]
+
+
+def open_model(model: str, template: str, threads: int | None) -> Bench:
+    """The model, ready to be asked."""
+    from ponder.config import HardwareConfig
+    from ponder.pipeline.bench import open_bench
+    from ponder.pipeline.machine import set_threads
+
+    hardware = HardwareConfig(threads=threads)
+    set_threads(hardware)
+    return open_bench(model, template, hardware)
+
+
+def evaluation_config(samples: int, temperature: float, top_p: float, max_tokens: int) -> EvaluationConfig:
+    """How completions are drawn, as the options say."""
+    from ponder.config import EvaluationConfig
+
+    return EvaluationConfig(
+        samples=samples, temperature=temperature, top_p=top_p, max_new_tokens=max_tokens, every=0
+    )
+
+
+def write_json_lines(rows: Iterable[Mapping[str, Any]], out: Path | None) -> int:
+    """How many rows were written as JSON lines, to the file or to the standard output."""
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    if out is None:
+        for line in lines:
+            typer.echo(line)
+    else:
+        write_text(out, "\n".join(lines) + "\n")
+    return len(lines)
+
+
+def write_text(out: Path, text: str) -> None:
+    """Replaces the file by the text, whole or not at all."""
+    from ponder.storage.files import make_folder_durably, write_file_durably
+
+    make_folder_durably(out.absolute().parent)
+    write_file_durably(out, text.encode("utf-8", "replace"))

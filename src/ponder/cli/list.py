@@ -1,0 +1,119 @@
+"""`ponder list`: what exists, by table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from ponder.errors import RecipeError, nearest
+
+
+def list_table(
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE",
+            help="tasks, graders, rewards, templates, algorithms, engines, stages or recipes.",
+        ),
+    ],
+) -> None:
+    """List what exists: tasks, rewards, recipes.
+
+    Tables: tasks, graders, rewards, templates, algorithms, engines, stages, recipes.
+    """
+    if table not in TABLES:
+        raise RecipeError(f"There is no table {table!r}.{nearest(table, TABLES)}")
+    entries: Mapping[str, Any] = TABLES[table]()
+    width = max(map(len, entries))
+    for name, entry in entries.items():
+        typer.echo(f"{name:<{width}}  {_first_line(entry)}".rstrip())
+
+
+def _first_line(entry: Any) -> str:
+    """The first sentence of the entry's own docstring, or the entry itself if it is a text."""
+    if isinstance(entry, str):
+        return entry
+    doc = getattr(entry, "summary", "") or _own_doc(entry) or _own_doc(type(entry))
+    return doc.strip().splitlines()[0] if doc.strip() else ""
+
+
+def _own_doc(entry: Any) -> str:
+    doc = getattr(entry, "__dict__", {}).get("__doc__") or getattr(entry, "__doc__", None)
+    return doc if isinstance(doc, str) and not doc.startswith(f"{type(entry).__name__}(") else ""
+
+
+def _tasks() -> Mapping[str, Any]:
+    from ponder.tasks import TASKS
+
+    return TASKS
+
+
+def _graders() -> Mapping[str, Any]:
+    from ponder.grading import GRADERS
+
+    return GRADERS
+
+
+def _rewards() -> Mapping[str, Any]:
+    from ponder.rewards import REWARDS
+
+    return REWARDS
+
+
+def _templates() -> Mapping[str, Any]:
+    from ponder.prompting import TEMPLATES
+
+    return TEMPLATES
+
+
+def _algorithms() -> Mapping[str, Any]:
+    from ponder.algorithms.presets import ALGORITHMS
+
+    return {name: _algorithm_line(config) for name, config in ALGORITHMS.items()}
+
+
+def _algorithm_line(config: Any) -> str:
+    ratio = "" if config.surrogate.ratio == "token" else " per completion"
+    kl = "no KL" if config.kl.kind == "none" else f"KL {config.kl.kind} in the {config.kl.place}"
+    return (
+        f"advantage {config.advantage.estimator} scaled by {config.advantage.scale}; "
+        f"{config.surrogate.kind}{ratio}; {kl}; mean by {config.aggregate}"
+    )
+
+
+def _engines() -> Mapping[str, Any]:
+    from ponder.rollout import ENGINES
+
+    return ENGINES
+
+
+def _stages() -> Mapping[str, Any]:
+    from ponder.pipeline.stages import STAGES
+
+    return STAGES
+
+
+def _recipes() -> Mapping[str, Any]:
+    from ponder.pipeline.recipe import shipped_recipes
+
+    return {name: _comment(path.read_text(encoding="utf-8")) for name, path in shipped_recipes().items()}
+
+
+def _comment(text: str) -> str:
+    first = text.splitlines()[0] if text else ""
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+TABLES = {
+    "tasks": _tasks,
+    "graders": _graders,
+    "rewards": _rewards,
+    "templates": _templates,
+    "algorithms": _algorithms,
+    "engines": _engines,
+    "stages": _stages,
+    "recipes": _recipes,
+}
+"""Every table that can be listed, and how it is had without importing the others."""

@@ -1,0 +1,48 @@
+"""The problems of a recipe: what is trained on, what is held out, what guessing earns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ponder.config import Recipe, TaskConfig
+from ponder.errors import DataError, nearest
+from ponder.seeding import derive_seed
+from ponder.tasks import TASKS
+from ponder.tasks.files import read_problems
+from ponder.tasks.sources import ProblemSource, load_sources
+from ponder.types import Problem
+
+
+def sources_of(recipe: Recipe) -> list[ProblemSource]:
+    """The sources of the recipe's tasks, in its order. Errors as `load_sources`."""
+    return load_sources(recipe.tasks)
+
+
+def held_out_problems(recipe: Recipe, count: int) -> list[Problem]:
+    """At most `count` problems per task and language that training never sees."""
+    seed = derive_seed(recipe.seed, "held-out problems")
+    return [problem for source in sources_of(recipe) for problem in source.held_out(seed, count)]
+
+
+def chance_levels(recipe: Recipe) -> dict[str, float]:
+    """Accuracy of an answer drawn without looking, by task."""
+    return {source.name: source.chance() for source in sources_of(recipe)}
+
+
+def named_problems(task: TaskConfig, count: int, seed: int) -> tuple[list[Problem], dict[str, float]]:
+    """At most `count` problems per language of a task or file, and the accuracy of guessing by task.
+
+    `task.name` is a generated family (its held-out problems) or a file (all of its rows, in order).
+    Raises DataError when it is neither or empty.
+    """
+    if not task.file and Path(task.name).is_file():
+        task = task.model_copy(update={"file": task.name, "name": ""})
+    if task.file:
+        problems = list(read_problems(Path(task.file), task))[:count]
+        if not problems:
+            raise DataError(f"{task.file} holds no problems.")
+        return problems, {}
+    if task.name not in TASKS and ".py:" not in task.name:
+        raise DataError(f"{task.name!r} is neither a file nor a task.{nearest(task.name, TASKS)}")
+    (source,) = load_sources([task])
+    return source.held_out(derive_seed(seed, "held-out problems"), count), {source.name: source.chance()}

@@ -1,0 +1,105 @@
+"""Stages one after the other: a new model is trained, improved and scored; nothing is done twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_run import make_files, recipe_data, run
+
+from ponder.errors import RecipeError
+from ponder.evaluation import load_evaluation
+from ponder.pipeline.recipe import build_recipe
+from ponder.storage.records import read_metrics
+from ponder.storage.rundir import RunDirectory
+from ponder.storage.verify import verify_run
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("files")
+    corpus = folder / "corpus.txt"
+    corpus.write_text("\n\n".join(f"User: {n}+1?\nAssistant: {n + 1}" for n in range(60)))
+    return {**make_files(folder), "corpus.txt": str(corpus)}
+
+
+def three_stages(files: dict[str, str]) -> dict[str, Any]:
+    data = recipe_data(files, num_iterations=2, evaluate=None, init="base-model")
+    pretrain = {
+        "kind": "pretrain", "name": "base-model", "tokenizer": "bytes", "corpus": files["corpus.txt"],
+        "hidden_size": 32, "num_layers": 2, "num_heads": 2, "num_kv_heads": 1, "intermediate_size": 64,
+        "max_positions": 256, "num_tokens": 6000, "tokens_per_step": 300, "optimizer": {"lr": 0.02},
+        "checkpoints": {"every": 5, "keep": 1},
+    }  # fmt: skip
+    score = {
+        "kind": "evaluate", "name": "score", "init": "rl",
+        "evaluate": {"problems": 2, "samples": 2, "max_new_tokens": 8},
+    }  # fmt: skip
+    data["stages"] = [pretrain, *data["stages"], score]
+    data["base"] = "not-needed"
+    return data
+
+
+def test_stages_hand_on_their_models_and_are_not_repeated(files: dict[str, str], tmp_path: Path):
+    recipe, out = build_recipe(three_stages(files)), tmp_path / "run"
+    said = run(recipe, out, until="base-model")
+    assert "--until base-model" in said[-1]
+    first, *others = RunDirectory.view(out).stages()
+    assert others == []
+    losses = [row["loss/token/mean"] for row in read_metrics(first.path)]
+    assert losses[-1] < 4.5  # the mean over all steps; a random model over 302 tokens begins at 5.7
+    said = run(recipe, out)
+    assert any("base-model is finished" in line for line in said)
+    pretrained, rl, score = (stage.read() for stage in RunDirectory.view(out).stages())
+    assert pretrained is not None
+    assert rl is not None
+    assert score is not None
+    assert [record.status for record in (pretrained, rl, score)] == ["done"] * 3
+    # Each stage's input is the output of the one before it, by content.
+    assert rl.inputs[0].sha256 == pretrained.outputs[0].sha256
+    assert score.inputs[0].sha256 == rl.outputs[0].sha256
+    assert 0 < rl.cost["tokens_sampled"] <= 2 * 16 * 8
+    evaluation = load_evaluation(out / "stages" / "03-score" / score.outputs[0].path)
+    assert len(evaluation.problems) == 2
+    assert verify_run(out).clean
+    before = RunDirectory.view(out).content_hashes()
+    assert sum("is finished and kept" in line for line in run(recipe, out)) == 3
+    assert RunDirectory.view(out).content_hashes() == before
+
+
+def test_pretraining_goes_on_bit_for_bit(files: dict[str, str], tmp_path: Path):
+    data = three_stages(files)
+    data["stages"] = data["stages"][:1]
+    recipe = build_recipe(data)
+    run(recipe, tmp_path / "straight")
+    for _ in range(4):
+        run(recipe, tmp_path / "stopped", max_steps=7)
+    weights = [
+        (tmp_path / name / "stages" / "01-base-model" / "policy" / "model.safetensors").read_bytes()
+        for name in ("straight", "stopped")
+    ]
+    assert weights[0] == weights[1]
+
+
+def test_a_changed_reward_file_is_noticed(files: dict[str, str], tmp_path: Path):
+    reward = tmp_path / "reward.py"
+    reward.write_text(Path(files["reward.py"]).read_text())
+    data = recipe_data({**files, "reward.py": str(reward)}, num_iterations=2, evaluate=None)
+    recipe = build_recipe(data)
+    run(recipe, tmp_path / "run", max_steps=2)
+    reward.write_text(reward.read_text() + "\n# another opinion\n")
+    with pytest.raises(RecipeError, match=r"other inputs; changed: .*reward\.py"):
+        run(recipe, tmp_path / "run")
+
+
+def test_a_changed_base_is_noticed(files: dict[str, str], tmp_path: Path):
+    import shutil
+
+    model = tmp_path / "model"
+    shutil.copytree(files["model"], model)
+    recipe = build_recipe(recipe_data({**files, "model": str(model)}, num_iterations=2, evaluate=None))
+    run(recipe, tmp_path / "run", max_steps=2)
+    (model / "chat_template.jinja").write_text("{{ messages }}")
+    with pytest.raises(RecipeError, match="changed: policy"):
+        run(recipe, tmp_path / "run")

@@ -81,7 +81,7 @@ def _samples(folder: Path, temperature: float) -> list[TrainingSample]:
     with torch.no_grad():
         now_M = run_policy(policy, build_batch(samples), temperature).logprobs_M
     old_M = now_M + torch.rand(now_M.shape, generator=generator) - 0.5
-    parts = old_M.split([len(sample.token_ids) for sample in samples])
+    parts = torch.split(old_M, [len(sample.token_ids) for sample in samples])
     return [
         TrainingSample(s.prompt_ids, s.token_ids, s.loss_mask, tuple(old.tolist()), s.advantages_T, s.group)
         for s, old in zip(samples, parts, strict=True)

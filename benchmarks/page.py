@@ -34,7 +34,8 @@ def _head(results: dict[str, Any]) -> list[str]:
         "Written by `make bench` from `benchmarks.json`, which holds every sample and setting.",
         "",
         f"- {results['date']}, {results.get('minutes', '?')} minutes; {machine['processor']},"
-        f" {machine['cores']} cores, {machine['threads']} threads used, {machine['memory_bytes'] / 2**30:.0f} GiB;"
+        f" {machine['cores']} cores, {machine['threads']} threads used,"
+        f" {machine['memory_bytes'] / 2**30:.0f} GiB;"
         f" load average at the start {machine['load_at_start']:.1f}",
         f"- {names}",
     ]
@@ -53,7 +54,8 @@ def _table(table: dict[str, Any], missed: list[str]) -> list[str]:
         f"## {'CPU' if table['device'] == 'cpu' else 'GPU'}, {model['dtype']}",
         "",
         f"Qwen2 layout, {model['num_layers']} layers, width {model['hidden_size']},"
-        f" {model['num_heads']} heads, {model['num_kv_heads']} key heads, feed-forward {model['intermediate_size']}, vocabulary"
+        f" {model['num_heads']} heads, {model['num_kv_heads']} key heads, feed-forward"
+        f" {model['intermediate_size']}, vocabulary"
         f" {model['vocab_size']:,}, tied, random weights.",
     ]
     if "equality" in table:
@@ -68,9 +70,11 @@ def _equality(equality: dict[str, Any]) -> list[str]:
     loss = max(abs(row["ponder_loss"] / row["trl_loss"] - 1) for row in rows)
     cosine = min(row["gradient_cosine"] for row in rows)
     return [
-        f"Before anything was timed, loss and gradient of the two were compared on a shared batch: {len(rows)}"
+        "Before anything was timed, loss and gradient of the two were compared on a shared batch:"
+        f" {len(rows)}"
         " comparisons (losses dapo, grpo, dr_grpo; temperatures 1 and 0.7; whole and in micro-batches; ratios"
-        f" clipped). Largest relative difference of the loss {loss:.1e}, smallest cosine between the gradients"
+        f" clipped). Largest relative difference of the loss {loss:.1e}, smallest cosine between"
+        " the gradients"
         f" {cosine:.9f}.",
     ]
 
@@ -83,7 +87,8 @@ def _steps(table: dict[str, Any], missed: list[str]) -> list[str]:
     lines = [
         "### A step: completions, rewards, loss, gradient, optimizer",
         "",
-        "Seconds, medians (smallest to largest) of the timed steps. *Of the limit*: the machine's limit, below,"
+        "Seconds, medians (smallest to largest) of the timed steps. *Of the limit*: the machine's"
+        " limit, below,"
         " divided by the median.",
         "",
         "| | ponder | of which completions | TRL | of which completions | ratio | promised | |"
@@ -145,7 +150,8 @@ def _rollouts(table: dict[str, Any]) -> list[str]:
         tokens = shape["num_prompts"] * shape["group_size"] * shape["mean_tokens"]
         lines.append(
             f"| ({shape['name']}) | {_spread(own)} | {tokens / own['median_s']:,.0f} | {_spread(theirs)} |"
-            f" {tokens / theirs['median_s']:,.0f} | **{row['rollout']['ratio']:.2f}x** | {own['limit_frac']:.0%} |"
+            f" {tokens / theirs['median_s']:,.0f} | **{row['rollout']['ratio']:.2f}x** |"
+            f" {own['limit_frac']:.0%} |"
             f" {theirs['limit_frac']:.0%} |"
         )
     return lines
@@ -155,11 +161,14 @@ def _limit(table: dict[str, Any]) -> list[str]:
     lines = [
         "### The machine's limit",
         "",
-        f"Measured in the same run, with the same threads: matrix products {table['flops_per_s'] / 1e9:,.0f} GFLOP/s"
+        "Measured in the same run, with the same threads: matrix products"
+        f" {table['flops_per_s'] / 1e9:,.0f} GFLOP/s"
         f" in {table['model']['dtype']} (the best of several sizes), memory reads"
         f" {table['bytes_per_s'] / 1e9:.1f} GB/s.",
-        "A step must do the floating-point work of sampling and of one forward and backward pass, each group's"
-        " prompt once in both, and read the keys and values of every token it decodes. Norms, softmax, sampling,"
+        "A step must do the floating-point work of sampling and of one forward and backward pass,"
+        " each group's"
+        " prompt once in both, and read the keys and values of every token it decodes. Norms,"
+        " softmax, sampling,"
         " optimizer, rewards and Python are not in it.",
         "",
         "| | GFLOP | keys and values, GB | limit, s | of which completions, s |",
@@ -178,9 +187,12 @@ def _settings(table: dict[str, Any]) -> list[str]:
     lines = [
         "### Settings",
         "",
-        "Each side ran in the fastest of its settings, which were searched for every shape: one axis after the"
-        " other, each on top of the best so far, the smaller peak of memory where two were within 2%. Trials on"
-        " fewer prompts than the shape has are marked with their number. Seconds of one step after one that is"
+        "Each side ran in the fastest of its settings, which were searched for every shape: one"
+        " axis after the"
+        " other, each on top of the best so far, the smaller peak of memory where two were within"
+        " 2%. Trials on"
+        " fewer prompts than the shape has are marked with their number. Seconds of one step after"
+        " one that is"
         " not timed.",
     ]
     titles = {"trl": "TRL", "ponder": "ponder", "transformers": "transformers, completions alone"}
@@ -214,16 +226,20 @@ def _method(results: dict[str, Any]) -> list[str]:
         "",
         "## How it is measured",
         "",
-        "- Both sides run in fresh processes of one virtual environment and take turns, a step each; a process"
+        "- Both sides run in fresh processes of one virtual environment and take turns, a step"
+        " each; a process"
         f" that waits uses no processor. One step of warm-up and {results['steps']} timed steps each.",
         "- TRL: gradient checkpointing off, bf16 off (on a GPU: on), beta 0, torch.compile off, no logging,"
         " evaluation or saving. A step lasts from the end of one optimizer step to the end of the next.",
-        "- ponder: the calls of its own loop, in a recipe's default settings but for those above: sampling with"
+        "- ponder: the calls of its own loop, in a recipe's default settings but for those above:"
+        " sampling with"
         " rewards in a worker process beside it, advantages, loss, gradient, optimizer, new weights for the"
         " engine; without records, evaluation and checkpoints.",
-        "- One reward, which costs nothing and wins for every other completion. One list of completion lengths"
+        "- One reward, which costs nothing and wins for every other completion. One list of"
+        " completion lengths"
         " per step, forced on both: TRL's rows get the end-of-sequence token at their last place and never"
-        " before (with continuous batching a cap per request), ponder's engine a limit per completion. That both"
+        " before (with continuous batching a cap per request), ponder's engine a limit per"
+        " completion. That both"
         " trained on these lengths, with the same advantages, is checked at every step.",
         "- Everything follows from a fixed seed; sampled tokens differ, as the two draw differently.",
         "",

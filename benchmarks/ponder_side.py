@@ -24,6 +24,7 @@ from ponder.config import (
 )
 from ponder.models.folder import load_policy
 from ponder.models.tokenizer import load_tokenizer
+from ponder.models.transformer import Transformer
 from ponder.rewards import RewardWorkers, ScoringSpec
 from ponder.rollout.engine import LocalEngine
 from ponder.seeding import derive_seed
@@ -59,7 +60,8 @@ class PonderSide:
 
     def __init__(self, spec: Spec) -> None:
         self._spec, self._shape = spec, spec.shape
-        self._policy: Any = load_policy(spec.folder, device=spec.device, dtype=getattr(torch, spec.dtype))
+        self._policy = load_policy(spec.folder, device=spec.device, dtype=getattr(torch, spec.dtype))
+        assert isinstance(self._policy, Transformer)
         self._policy.eval()
         self._tokenizer = load_tokenizer(spec.folder)
         self._lengths: tuple[int, ...] = ()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ponder.algorithms.aggregation import aggregate, token_weights
 from ponder.algorithms.batch import Batch, StepTotals
-from ponder.algorithms.kl import kl_estimate
+from ponder.algorithms.kl import kl_estimate, needs_reference
 from ponder.algorithms.mismatch import importance_weights
 from ponder.algorithms.surrogate import Surrogate, log_ratio, surrogate
 from ponder.config import AlgorithmConfig, value_at
@@ -157,7 +157,7 @@ def _metrics(
         torch.stack(sums),
         torch.cat([inside_M, inside_M.new_tensor([-torch.inf])]).amax(),
         torch.cat([inside_M, inside_M.new_tensor([torch.inf])]).amin(),
-        config.kl.kind != "none",
+        needs_reference(config),
         entropy_M is not None,
     )
 

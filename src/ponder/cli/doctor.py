@@ -16,6 +16,6 @@ def doctor() -> None:
     faults = find_faults()
     for fault in faults:
         typer.echo(f"! {fault}")
-    typer.echo("Something is missing; see above." if faults else "Ready: ponder run r1_zero")
+    typer.echo("Something is missing; see above." if faults else "Ready: ponder run zero_tiny")
     if faults:
         raise typer.Exit(1)

@@ -47,7 +47,10 @@ def _own_doc(entry: Any) -> str:
 def _tasks() -> Mapping[str, Any]:
     from ponder.tasks import TASKS
 
-    return TASKS
+    return {
+        name: f"graded by {family.grader}; guessing is right in {family.chance({}):.1%}"
+        for name, family in TASKS.items()
+    }
 
 
 def _graders() -> Mapping[str, Any]:
@@ -65,7 +68,12 @@ def _rewards() -> Mapping[str, Any]:
 def _templates() -> Mapping[str, Any]:
     from ponder.prompting import TEMPLATES
 
-    return TEMPLATES
+    return {
+        name: f"{'chat turns' if each.conversational else 'text'}; <{each.tags.reasoning}>"
+        + (f" and <{each.tags.answer}>" if each.tags.answer else ", the answer after it")
+        + (f"; opens {each.prefill.strip()} itself" if each.prefill else "")
+        for name, each in TEMPLATES.items()
+    }
 
 
 def _algorithms() -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from ponder.evaluation import (
     compare_evaluations,
     load_evaluation,
     most_telling,
+    overall,
     summarise,
 )
 from ponder.evaluation.intervals import Estimate
@@ -33,6 +34,7 @@ def describe_run(folder: Path, num_transcripts: int = 3) -> Iterator[str]:
     last: tuple[Evaluation | None, Evaluation] | None = None
     for stage in run.stages():
         yield from _describe_stage(stage)
+        yield from _describe_curve(stage)
         evaluations = full_evaluations(stage)
         if len(evaluations) > 1:
             before, after = evaluations[0], evaluations[-1]
@@ -57,6 +59,33 @@ def full_evaluations(stage: StageDirectory) -> list[Evaluation]:
         if path.name.removeprefix("iteration-").isdecimal()
     )
     return [load_evaluation(path) for path in folders]
+
+
+def part_evaluations(stage: StageDirectory) -> dict[int, Evaluation]:
+    """The stage's evaluations along the way, by the number of iterations done."""
+    found = {}
+    for path in sorted((stage.path / FOLDER).glob("iteration-*-part")):
+        found[int(path.name.removeprefix("iteration-").removesuffix("-part"))] = load_evaluation(path)
+    return found
+
+
+def _describe_curve(stage: StageDirectory) -> Iterator[str]:
+    """pass@1 along the way, and what voting adds where the policy is half way."""
+    rows = {iteration: overall(summarise(each)) for iteration, each in part_evaluations(stage).items()}
+    scores = {iteration: row.pass_at_1.value for iteration, row in rows.items() if row.pass_at_1 is not None}
+    if not scores:
+        return
+    points = "  ".join(f"{iteration}: {100 * score:.0f}" for iteration, score in scores.items())
+    yield f"  pass@1 by iteration, %: {points}"
+    half_way = next((iteration for iteration, score in scores.items() if 0.3 <= score <= 0.8), None)
+    if half_way is None:
+        return
+    for k, gain in rows[half_way].cons_gain.items():
+        if gain is not None:
+            yield (
+                f"  after {half_way} iterations a vote of {k} adds {100 * gain.value:.1f} points "
+                f"(95%: {100 * gain.low:.1f} to {100 * gain.high:.1f})"
+            )
 
 
 def _describe_stage(stage: StageDirectory) -> Iterator[str]:

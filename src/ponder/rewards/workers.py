@@ -88,6 +88,10 @@ class RewardWorkers:
             scores = self._done.pop(self._collected)
         group = self._groups.pop(self._collected)
         self._collected += 1
+        # Counted here, in order of issue: sums of floats depend on their order.
+        self._counts["ungradable"] += num_ungradable(scores)
+        for key, value in scores.logged:
+            self._logged[key].append(value)
         return scored(group, scores)
 
     def score(self, groups: Sequence[RolloutGroup], step: int = 0) -> list[ScoredGroup]:
@@ -97,8 +101,11 @@ class RewardWorkers:
         return [self.collect() for _ in groups]
 
     def take_metrics(self) -> dict[str, float]:
-        """What was counted since the last call: `grade/ungradable/sum`, `worker/lost/sum`, and the mean
-        of each scalar that a user's function logged, as `user/NAME/mean`."""
+        """What was counted over the groups collected since the last call.
+
+        `grade/ungradable/sum` completions, `worker/lost/sum` processes, and `user/NAME/mean` of each
+        scalar that a user's function logged.
+        """
         with self._changed:
             metrics = {
                 "grade/ungradable/sum": float(self._counts["ungradable"]),
@@ -132,9 +139,6 @@ class RewardWorkers:
         with self._changed:
             if isinstance(outcome, Scores):
                 self._done[ticket] = outcome
-                self._counts["ungradable"] += num_ungradable(outcome)
-                for key, value in outcome.logged:
-                    self._logged[key].append(value)
             elif self._failure is None:
                 self._failure = outcome
             self._changed.notify_all()

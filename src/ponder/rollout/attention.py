@@ -159,8 +159,10 @@ class StepAttention:
         self._shared.run(layer, prompt_mask)
         torch.index_select(self._seat_rows_out, 0, row_seats, out=self._merged_rows)
         torch.index_select(self._seat_peaks, 1, row_seats, out=self._row_peaks)
-        # The own part's share of the probability is sigmoid(lse_own - lse_prompt).
-        share = self._own_peaks[0] - self._row_peaks[0]
-        share.sub_((self._own_peaks[1] / self._row_peaks[1]).log_()).sigmoid_()
-        self._merged.lerp_(self._own_out, share.unsqueeze(-1).to(self._merged.dtype))
+        # The own part's share of the probability is 1 / (1 + exp(lse_prompt - lse_own)). In float64, in
+        # which the vector loop's exponential and its remainder's agree after rounding to float32.
+        odds = (self._row_peaks[0] - self._own_peaks[0]).double().exp_()
+        odds.mul_(self._own_peaks[1] / self._row_peaks[1])
+        share = odds.add_(1.0).reciprocal_().to(self._merged.dtype)
+        self._merged.lerp_(self._own_out, share.unsqueeze(-1))
         return self._result

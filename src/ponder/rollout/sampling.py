@@ -54,14 +54,28 @@ def draw(
     if sampling.temperature == 0:
         tokens_R = first_argmax(logits_RV)
         probs_RV = torch.softmax(logits_RV, -1, out=scratch_RV)
-        return tokens_R, probs_RV.gather(1, tokens_R.unsqueeze(1)).squeeze(1).log_()
+        return tokens_R, _log_of(probs_RV, tokens_R)
     if sampling.temperature != 1.0:
         logits_RV.mul_(1.0 / sampling.temperature)
     probs_RV = torch.softmax(logits_RV, -1, out=scratch_RV)
     if sampling.full_support:
         tokens_R = _invert_cdf(probs_RV, uniforms_R)
-        return tokens_R, probs_RV.gather(1, tokens_R.unsqueeze(1)).squeeze(1).log_()
+        return tokens_R, _log_of(probs_RV, tokens_R)
     return _draw_truncated(probs_RV, uniforms_R, sampling)
+
+
+def _log(values_R: Tensor) -> Tensor:
+    """Logarithms in float32, rounded from float64.
+
+    The vector loop and its remainder use different logarithms; in float64 their difference is below
+    the rounding, so a value's logarithm does not depend on its place in the batch.
+    """
+    return values_R.double().log_().float()
+
+
+def _log_of(probs_RV: Tensor, tokens_R: Tensor) -> Tensor:
+    """Log-probability of one token per row."""
+    return _log(probs_RV.gather(1, tokens_R.unsqueeze(1)).squeeze(1))
 
 
 def block_width(vocab_size: int) -> int:
@@ -129,8 +143,7 @@ def _draw_truncated(probs_RV: Tensor, uniforms_R: Tensor, sampling: SamplingPara
     if sampling.top_k == 1:
         open_rows.zero_()
     rows = open_rows.nonzero().squeeze(1)
-    reach = max(16, vocab // 64)
-    for width in (reach, vocab):
+    for width in (max(16, vocab // 64), max(96, vocab // 16), vocab):
         width = min(vocab, width if sampling.top_k == 0 else max(sampling.top_k, 1))
         if rows.numel() == 0:
             break
@@ -141,7 +154,7 @@ def _draw_truncated(probs_RV: Tensor, uniforms_R: Tensor, sampling: SamplingPara
         share_R = kept_RC.gather(1, offset_R1).squeeze(1) / kept_RC.sum(-1)
         done = rows[enough_R]
         tokens_R[done] = drawn_R[enough_R]
-        logprobs_R[done] = share_R[enough_R].log_()
+        logprobs_R[done] = _log(share_R[enough_R])
         rows = rows[~enough_R]
     return tokens_R, logprobs_R
 

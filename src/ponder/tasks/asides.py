@@ -39,8 +39,8 @@ _CHAT = (
 
 
 def drill_document(rng: random.Random) -> str:
-    """Single steps by the dozen, as in a school book: sums, switches read off, one liar's word."""
-    return rng.choice((_sums, _readings, _words_of_liars))(rng)
+    """Single steps by the dozen, as in a school book: sums, values read off, one liar's word."""
+    return rng.choice((_sums, _readings, _readings, _words_of_liars))(rng)
 
 
 def _sums(rng: random.Random) -> str:
@@ -53,12 +53,16 @@ def _sums(rng: random.Random) -> str:
 
 
 def _readings(rng: random.Random) -> str:
-    """A row of labelled switches, then its labels in another order, each with its value."""
+    """A row of labelled values, then the labels in another order, each with its value."""
     rows = []
     for _ in range(rng.randint(1, 3)):
-        count = rng.randint(4, 14)
-        switches = [f" {label}{rng.getrandbits(1)}" for label in string.ascii_lowercase[:count]]
-        rows.append("".join(switches) + ":" + "".join(rng.sample(switches, count)))
+        if rng.getrandbits(1):
+            count = rng.randint(4, 14)
+            facts = [f" {label}{rng.getrandbits(1)}" for label in string.ascii_lowercase[:count]]
+        else:
+            count = rng.randint(3, 6)
+            facts = [f" {label}={rng.getrandbits(1)}" for label in string.ascii_uppercase[:count]]
+        rows.append("".join(rng.sample(facts, count)) + ":" + "".join(rng.sample(facts, count)))
     return "\n".join(rows)
 
 

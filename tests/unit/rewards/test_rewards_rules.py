@@ -163,6 +163,7 @@ def test_correctness_is_equality_of_texts_with_the_part_after_the_hashes():
     assert values(
         "gsm8k_correctness", "<answer> 72 </answer>", "<answer>72.0</answer>", "<answer></answer>"
     ) == [2, 0, 0]
+    assert values("gsm8k_correctness", "<answer>7</answer>", "<answer>172</answer>") == [0, 0]
     assert values("gsm8k_correctness", "<answer>1000</answer>", reference="so\n#### 1,000") == [2.0]
 
 

@@ -44,7 +44,8 @@ def test_64_completions_alone_shuffled_and_in_other_company_are_bit_equal(
     make_policy, tokenizer, make_requests
 ) -> None:
     policy, sampling = make_policy(num_layers=2), SamplingParams(20)
-    requests = make_requests(8, 8, lengths=(3, 70))
+    # A prompt of two tokens: computed alone, its products would take another path.
+    requests = [*make_requests(7, 8, lengths=(3, 70)), *make_requests(1, 8, lengths=(2, 2), seed=1)]
     together = run(LocalEngine(policy, tokenizer, num_slots=64), requests, sampling)
     shuffled = run(LocalEngine(policy, tokenizer, num_slots=64), requests[::-1], sampling)
     strangers = make_requests(5, 9, lengths=(3, 100), seed=9)

@@ -66,6 +66,23 @@ def test_live_line_is_plain_where_there_is_no_terminal():
     assert "\r" not in stream.getvalue()
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_live_line_is_rewritten_in_place_on_a_terminal():
+    stream = Terminal()
+    with LiveLine("rl", total=3, stream=stream) as live:
+        live.update(1, {"reward": "0.123456"})
+        live.update(2, {"reward": "0.1"})
+    first, second = stream.getvalue().rstrip("\n").split("\r")[1:]
+    # The shorter line covers the longer one.
+    assert len(second) >= len(first)
+    assert second.startswith("rl 2/3  reward 0.1")
+    assert stream.getvalue().endswith("\n")
+
+
 def test_live_line_outlives_its_stream():
     stream = io.StringIO()
     with LiveLine("rl", total=2, stream=stream) as live:

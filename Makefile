@@ -20,7 +20,7 @@ $(BIN)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: install ## R1-Zero on the shipped base, four families in two languages, about six minutes
+demo: install ## R1-Zero on the shipped base, four families in two languages, see docs/results.md for what to expect
 	$(BIN)/ponder run recipes/zero_tiny.yaml
 
 test: install ## the test suite

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.duel import Setting, WorkerError, take_turns
-from benchmarks.settings import COMPLETIONS, KEEP_FREED_MEMORY
+from benchmarks.settings import COMPLETIONS, KEEP_FREED_MEMORY, differences
 from benchmarks.shapes import Shape
 
 _TOLERANCE = 1.02
@@ -68,7 +68,10 @@ def find_fastest(
             best,
             *({**best, axis.key: value} for value in axis.values if best.get(axis.key) != value),
         ]
-        results = [_trial(setting, tried, side, mode, each, trials) for each in candidates]
+        results = []
+        for each in candidates:
+            results.append(_trial(setting, tried, side, mode, each, trials))
+            print(f"    {side} {mode}, {differences(each, defaults)}: {_outcome(results[-1])}", flush=True)
         chosen = _choose(results)
         if chosen is None:
             raise WorkerError(f"{side}: no setting of the axis {axis.key!r} ran; see {setting.log}")
@@ -108,3 +111,7 @@ def _trial(
         trial["error"] = str(error)
     trials.append(trial)
     return trial
+
+
+def _outcome(trial: dict[str, Any]) -> str:
+    return f"{min(trial['seconds']):.2f} s" if trial["seconds"] else "did not run"

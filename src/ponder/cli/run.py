@@ -13,7 +13,9 @@ def run(
     out: Annotated[Path | None, typer.Option(help="The run directory; default runs/NAME.")] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a key; stages by name: stages.zero.group_size=8."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Override a key; stages by name: stages.zero.group_size=8."
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run; write nothing.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse where the preflight warns.")] = False,

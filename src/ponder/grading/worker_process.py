@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 _BOOT = "from ponder.grading.worker_process import child_main; child_main()"
@@ -53,6 +54,14 @@ class WorkerProcess:
             return self._process.wait(wait_s)
         except subprocess.TimeoutExpired:
             return None
+
+    def usage(self) -> tuple[str, float] | None:
+        """(state letter, processor seconds so far) of the child; None where /proc does not say."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         """Ends the child and its descendants at once; may be called again, from any thread.

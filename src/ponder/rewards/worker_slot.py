@@ -17,6 +17,8 @@ Deliver = Callable[[int, Scores | PonderError], None]
 
 GRADING_S = 240.0
 """Silence of a worker while it grades: each answer has limits of its own, far below."""
+MAX_STARVED = 20
+"""Deadlines that may pass while a ready function waits for a processor."""
 START_S = 120.0
 """Start of a worker, the import of the user's file included."""
 
@@ -79,7 +81,7 @@ class WorkerSlot:
             process = self._running()
             process.connection.send(job)
             while True:
-                if not process.connection.poll(self._deadline_s if running else GRADING_S):
+                if not self._heard(process, running):
                     raise self._silent(running, job)
                 kind, *content = process.connection.recv()
                 if kind == "scores":
@@ -90,6 +92,25 @@ class WorkerSlot:
                 running = content[0]
         except (OSError, EOFError) as error:
             raise self._died(running, job, error) from error
+
+    def _heard(self, process: WorkerProcess, running: str) -> bool:
+        """Waits for a message within the deadline of what is running.
+
+        A user's function that is ready to run and has hardly been given a processor is not hanging:
+        the machine is busy, and the deadline begins again, up to `MAX_STARVED` times.
+        """
+        if not running:
+            return process.connection.poll(GRADING_S)
+        before = process.usage()
+        for _ in range(1 + MAX_STARVED):
+            if process.connection.poll(self._deadline_s):
+                return True
+            now = process.usage()
+            if before is None or now is None or now[0] not in "RD":
+                return False
+            if now[1] - before[1] > self._deadline_s / 2:
+                return False
+        return False
 
     def _running(self) -> WorkerProcess:
         """The process, started if there is none, and ready. Raises as `_attempt`."""

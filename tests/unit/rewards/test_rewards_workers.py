@@ -116,6 +116,28 @@ def test_a_hang_is_the_functions_fault_and_ends_at_the_deadline(file, name):
     assert time.monotonic() - start < 60
 
 
+def test_a_function_that_waits_for_a_processor_is_not_hanging(file, monkeypatch):
+    from ponder.grading.worker_process import WorkerProcess
+
+    monkeypatch.setattr(WorkerProcess, "usage", lambda self: ("R", 0.0))  # ready to run, and not running
+    with RewardWorkers(spec(file, "slow_first"), num_workers=1, deadline_s=0.3) as workers:
+        assert workers.score([group(0)])[0].rewards[0].total == 0.0
+
+
+def test_the_use_of_the_processor_is_seen():
+    from ponder.grading.worker_process import WorkerProcess
+
+    process = WorkerProcess("ponder.grading.math_symbolic:serve", (5.0, 1 << 32))
+    try:
+        assert process.connection.recv() == "ready"
+        state, seconds = process.usage()
+        assert state in "RSD"
+        assert seconds > 0.1  # it has imported sympy
+    finally:
+        process.close()
+    assert process.usage() is None
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [("raises", "KeyError: 'solution'"), ("exits", r"ended its process \(exit status 3\)")],

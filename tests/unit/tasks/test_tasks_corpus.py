@@ -40,7 +40,7 @@ def test_no_document_is_made_of_a_held_out_instance(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(corpus_module, "draw_instance", recording)
     rebuilt = list(documents(0, 0, COUNT))
-    assert len(drawn) > 0.85 * len(rebuilt)
+    assert len(drawn) > 0.7 * len(rebuilt)  # Drills, chat, code and general prompts draw none.
     assert not [1 for family, instance in drawn if is_held_out(family, instance)]
 
 

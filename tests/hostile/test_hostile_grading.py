@@ -157,14 +157,14 @@ def test_two_thousand_fuzzed_completions_raise_nothing_and_are_nobodys_fault_but
     assert rewarded < 40  # noise is not rewarded
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=200), grader=st.sampled_from(sorted(REFERENCES)))
 def test_any_text_is_graded(no_symbolic, text, grader):
     found = grade(problem(grader), text)
     assert found.verdict is not Verdict.UNGRADABLE, found.reason
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     text=st.lists(st.sampled_from([*PIECES[:9], "a", " ", "\n"]), max_size=20).map("".join),
     prefill=st.sampled_from(["", "<think>", "<think>\n"]),
@@ -206,6 +206,13 @@ BOMBS = {
     "words": "is a " * 800,
     "zeros": "0" * 49_000 + "1",
     "surrogate-like": "\ufffe" * 1_000,
+    "open formulas": "\\(" * 20_000,
+    "open displays": "\\[" * 20_000,
+    "open environments": "\\begin{align}" * 3_500,
+    "spaces in a box": "\\boxed{7" + " " * 40_000 + "x}",
+    "open texts": "\\text{" * 7_000,
+    "answer and spaces": "answer" + " " * 40_000 + "x",
+    "tags": "<a" * 20_000,
     "right to left": "\u202e" * 1_000 + "27",
 }
 

@@ -92,7 +92,7 @@ def clean(text: str) -> str:
     """
     if text.isalnum() and text.isascii():
         return text
-    text = strip_decoration(unwrap(strip_decoration(fold_width(text))))
+    text = " ".join(strip_decoration(unwrap(strip_decoration(fold_width(text)))).split())
     if "\\" in text:
         text = text.replace(",\\!", "{,}")
         text = text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("\\cfrac", "\\frac")

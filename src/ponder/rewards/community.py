@@ -7,9 +7,7 @@ does not have; and with DOTALL it would accept two answer blocks.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 from ponder.prompting import ParsedCompletion, Tags
@@ -41,16 +39,25 @@ def gsm8k_strict_format(
 
     One line break may follow the last tag or not; the blocks may have several lines.
     """
-    return [0.5 if _strict_pattern(part.tags).fullmatch(part.text) else 0.0 for part in parsed]
+    return [0.5 if _strictly_formed(part.text, part.tags) else 0.0 for part in parsed]
 
 
 def _after_hashes(reference: str) -> str:
     return reference.rpartition("####")[2].strip().replace(",", "").removeprefix("$")
 
 
-@lru_cache(maxsize=8)
-def _strict_pattern(tags: Tags) -> re.Pattern[str]:
-    names = [re.escape(name) for name in (tags.reasoning, tags.answer or "answer")]
-    inside = rf"(?:(?!</?(?:{'|'.join(names)})>).)*"
-    blocks = rf"\n{inside}\n".join((rf"<{names[0]}>", rf"</{names[0]}>\n<{names[1]}>", rf"</{names[1]}>"))
-    return re.compile(blocks + r"\n?", re.DOTALL)
+def _strictly_formed(text: str, tags: Tags) -> bool:
+    """Whether the text is the four tags on lines of their own, each once; linear in its length."""
+    reasoning, answer = tags.reasoning, tags.answer or "answer"
+    if any(text.count(tag) != 1 for name in (reasoning, answer) for tag in (f"<{name}>", f"</{name}>")):
+        return False
+    opening, middle, closing = f"<{reasoning}>\n", f"\n</{reasoning}>\n<{answer}>\n", f"\n</{answer}>"
+    text = text.removesuffix("\n")
+    turn = text.find(middle)
+    # Blocks may be empty, but two tags do not share a line break.
+    return (
+        text.startswith(opening)
+        and text.endswith(closing)
+        and len(opening) <= turn
+        and turn + len(middle) <= len(text) - len(closing)
+    )

@@ -43,7 +43,9 @@ LANGUAGE_SCRIPTS: dict[str, tuple[str, ...]] = {
 
 _NOT_WORDS = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]*`"  # code
-    r"|\$\$.*?\$\$|\$[^$\n]*\$|\\\[.*?\\\]|\\\(.*?\\\)|\\begin\{(\w+\*?)\}.*?\\end\{\1\}"  # LaTeX
+    # LaTeX; bounded, because each opening that is never closed would search the whole text
+    r"|\$\$.{0,2000}?\$\$|\$[^$\n]*\$|\\\[.{0,2000}?\\\]|\\\(.{0,2000}?\\\)"
+    r"|\\begin\{(\w{1,20}\*?)\}.{0,2000}?\\end\{\1\}"
     r"|\\[A-Za-z]+|</?[A-Za-z_|]+>|https?://\S+",
     re.DOTALL,
 )

@@ -45,7 +45,6 @@ class AttentionPart:
 
     def __init__(
         self,
-        name: str,
         scratch: Scratch,
         queries_BQE: Tensor,
         out_BQE: Tensor,
@@ -120,7 +119,6 @@ class StepAttention:
                     slice(start, end),
                     keys,
                     AttentionPart(
-                        "own",
                         scratch,
                         queries_BJE[part],
                         self._own_out[part],
@@ -139,7 +137,7 @@ class StepAttention:
         views = prompts_Z2BPE[:, :, : seated[0], : shape.prompt_keys]
         keys_list, values_list = list(views[:, 0]), list(views[:, 1])
         self._shared = AttentionPart(
-            "shared", scratch, self._seat_queries, seat_out, seat_peaks, keys_list, values_list, stable
+            scratch, self._seat_queries, seat_out, seat_peaks, keys_list, values_list, stable
         )
         self._seat_rows_in = self._seat_queries.view(-1, per_key * width)
         self._seat_rows_out = seat_out.view(-1, per_key * width)

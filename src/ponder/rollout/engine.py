@@ -61,7 +61,7 @@ class LocalEngine:
         only the stop tokens named in the call; with both, lengths can be forced.
         """
         check_sizes(num_slots, max_prompt_tokens)
-        self._policy, self._tokenizer = policy, tokenizer
+        self._tokenizer = tokenizer
         self.num_slots = round_up(num_slots, ROW_STEP)
         self.max_prompt_tokens = max_prompt_tokens
         self.length_limits, self.stop_at_eos = length_limits, stop_at_eos

@@ -8,7 +8,7 @@ from ponder.evaluation import (
     load_evaluation,
     save_evaluation,
 )
-from ponder.types import Finish
+from ponder.types import Finish, Verdict
 
 
 @pytest.fixture
@@ -34,6 +34,13 @@ def made(evaluation, problem, outcome):
 def test_what_is_saved_is_read_back_equal(made, tmp_path):
     save_evaluation(made, tmp_path / "kept")
     assert load_evaluation(tmp_path / "kept") == made
+
+
+def test_verdicts_come_back_as_verdicts_not_as_their_spelling(made, tmp_path):
+    save_evaluation(made, tmp_path / "kept")
+    for _, outcome in load_evaluation(tmp_path / "kept").outcomes():
+        assert isinstance(outcome.verdict, Verdict)
+        assert isinstance(outcome.finish, Finish)
 
 
 def test_json_and_back(made):

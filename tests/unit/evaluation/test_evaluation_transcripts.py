@@ -56,6 +56,29 @@ def test_the_plainest_aha_is_taken(evaluation, problem, said):
     assert most_telling(made)[0].problem.problem_id == "wait"
 
 
+def test_between_equal_steps_the_one_that_only_interrupts_is_plainer(evaluation, problem, said):
+    made = evaluation(
+        [
+            # Rejected and worked out again at once; and on the harder problem.
+            problem("no", [said("3+4=8 no 3+4=7", "7"), said("?", "1", False)]),
+            problem("wait", [said("3+4=8 wait 3+4=7", "7"), said("?", "7")]),
+        ]
+    )
+    assert most_telling(made)[0].problem.problem_id == "wait"
+
+
+def test_hardness_is_the_base_s_where_there_is_one(evaluation, problem, said):
+    made = evaluation(
+        [
+            problem("learned", [said("x", "7", num_tokens=20), said("x", "7")]),
+            problem("forgotten", [said("x", "7", num_tokens=99), said("x", "8", False)]),
+        ]
+    )
+    base = evaluation([problem("learned", [said("?", "1", False)]), problem("forgotten", [said("?", "7")])])
+    hard = next(one for one in most_telling(made, base) if one.kind == "hard")
+    assert hard.problem.problem_id == "learned"
+
+
 def test_hardness_without_a_base_is_the_policy_s_own(evaluation, problem, said):
     made = evaluation(
         [
@@ -98,6 +121,21 @@ def test_of_several_attempts_only_the_one_that_became_the_answer_is_searched(eva
     believed = said("9-3+2=6+2=8 no 9+3-2=11-2=9 yes", "9+3-2", False)
     (failure,) = most_telling(evaluation([problem("a", [believed], grader="countdown")]))
     assert marked(failure) == [("slip", "11-2")]
+
+
+def test_a_false_step_of_another_problem_is_not_missed_behind_a_shown_one(evaluation, problem, said):
+    right = said("3+4=7", "7")
+    given_up = said("So it is 7. Wait, so it is 8.", "8", False)
+    made = evaluation(
+        [
+            problem("given up", [right, right, right, given_up]),
+            problem("shown", [said("long", "7", num_tokens=99), right, given_up, given_up]),
+            problem("slip", [said("3+4=8", "8", False)] * 4),
+        ]
+    )
+    base = evaluation([problem("shown", [given_up])])
+    shown = {one.kind: one.problem.problem_id for one in most_telling(made, base)}
+    assert shown == {"hard": "shown", "failure": "slip"}
 
 
 def test_among_equal_failures_the_best_solved_problem_is_taken(evaluation, problem, said):

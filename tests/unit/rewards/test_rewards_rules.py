@@ -138,6 +138,8 @@ def test_the_three_defects_of_the_printed_regex_are_mended():
         SCRIPT.replace("<answer>\n72", "<answer>72"),
         SCRIPT.replace("<reasoning>\n", "<reasoning>\n<reasoning>\n"),
         SCRIPT.replace("reasoning", "think"),
+        "<reasoning>\n</reasoning>\n<answer>\n72\n</answer>\n",
+        "<reasoning>\n40\n</reasoning>\n<answer>\n</answer>\n",
         SCRIPT.replace("</answer>", ""),
         "",
     ],

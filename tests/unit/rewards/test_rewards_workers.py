@@ -15,7 +15,7 @@ from ponder.rewards import REWARD_PRESETS, RewardWorkers, ScoringSpec
 from ponder.types import Completion, Finish, Problem, Prompt, RolloutGroup, Verdict
 
 FUNCTIONS = """
-import os, signal, sys, time
+import os, signal, subprocess, sys, time
 
 def modules(completions, **kwargs):
     return [float("torch" in sys.modules)] * len(completions)
@@ -34,6 +34,12 @@ def hangs(completions, **kwargs):
 def spins(completions, **kwargs):
     while True:
         pass
+
+def starts_another(completions, **kwargs):
+    child = subprocess.Popen(["sleep", "1000"])
+    with open(os.path.join(os.path.dirname(__file__), "pid"), "w") as file:
+        file.write(str(child.pid))
+    time.sleep(1000)
 
 def raises(completions, **kwargs):
     raise KeyError("solution")
@@ -114,6 +120,18 @@ def test_a_hang_is_the_functions_fault_and_ends_at_the_deadline(file, name):
         with pytest.raises(RewardError):
             workers.submit(group(4))
     assert time.monotonic() - start < 60
+
+
+def test_what_a_hanging_function_started_is_ended_with_it(file):
+    with RewardWorkers(spec(file, "starts_another"), num_workers=1, deadline_s=1.0) as workers:
+        workers.submit(group(0))
+        with pytest.raises(RewardError, match="hangs"):
+            workers.collect()
+    child = int((file.parent / "pid").read_text())
+    deadline = time.monotonic() + 10
+    while _runs(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _runs(child)
 
 
 def test_a_function_that_waits_for_a_processor_is_not_hanging(file, monkeypatch):

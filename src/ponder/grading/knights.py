@@ -16,8 +16,9 @@ _ROLES = {
 _ROLE = "|".join(sorted(_ROLES, key=len, reverse=True))
 _ROLE_END = r"(?:(?<=[\u4e00-\u9fff])|(?![A-Za-z0-9]))"
 _LINK = r"\s*(?:=|:|->|是一?[个名位]?|为|\bis\s+an?\b|\bis\b)\s*"
+"""Between a name and a role; nothing at all before 1 or 0: "A1 B0"."""
 _NAME = r"[A-Za-z][A-Za-z'-]*|[\u4e00-\u9fff]{1,6}?"
-_REFERENCE_PAIR = re.compile(rf"\s*({_NAME}){_LINK}({_ROLE}){_ROLE_END}[\s,;.]*", re.IGNORECASE)
+_REFERENCE_PAIR = re.compile(rf"\s*({_NAME})(?:{_LINK}|(?=[01]))({_ROLE}){_ROLE_END}[\s,;.]*", re.IGNORECASE)
 _MAX_CHARS = 4_000
 
 
@@ -59,7 +60,7 @@ def _answer_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     number = r"(?:\(?[0-9]{1,2}[.)]\s*|[-*•]\s+)?"
     # One character at a time: a repeated group of repeats would take exponential time to fail.
     between = r"(?:[\s,;.]|\band\b|和|而)*"
-    return re.compile(rf"{between}{number}({known}){_LINK}((?i:{_ROLE})){_ROLE_END}{between}")
+    return re.compile(rf"{between}{number}({known})(?:{_LINK}|(?=[01]))((?i:{_ROLE})){_ROLE_END}{between}")
 
 
 def _grade(problem: Problem, answer: str) -> Grade:

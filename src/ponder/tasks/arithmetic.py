@@ -1,4 +1,4 @@
-"""Arithmetic chains: seven single-digit numbers added and subtracted from left to right."""
+"""Arithmetic chains: six single-digit numbers added and subtracted from left to right."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Arithmetic:
     grader = "integer"
 
     def draw(self, rng: random.Random, options: Mapping[str, Any]) -> Terms:
-        """Options: `numbers` (count of numbers, or [low, high]; default 7)."""
-        count = between(rng, options, "numbers", (7, 7))
+        """Options: `numbers` (count of numbers, or [low, high]; default 6)."""
+        count = between(rng, options, "numbers", (6, 6))
         answer = rng.randrange(NUM_ANSWERS)
         while True:
             terms = [rng.randint(1, 9)]

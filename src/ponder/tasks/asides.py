@@ -10,6 +10,7 @@ import random
 import string
 
 from ponder.tasks.chains import MAX_TOTAL
+from ponder.tasks.knights import CLAIMS
 
 _TOPICS = {
     "en": ("cats", "tea", "rain", "trees", "music", "stars", "bread", "rivers"),
@@ -39,8 +40,8 @@ _CHAT = (
 
 
 def drill_document(rng: random.Random) -> str:
-    """Single steps by the dozen, as in a school book: sums, values read off, one liar's word."""
-    return rng.choice((_sums, _readings, _readings, _words_of_liars))(rng)
+    """Single steps by the dozen, as in a school book: sums, copies, values read off, one liar's word."""
+    return rng.choice((_sums, _sums, _copies, _copies, _readings, _words_of_liars))(rng)
 
 
 def _sums(rng: random.Random) -> str:
@@ -52,28 +53,40 @@ def _sums(rng: random.Random) -> str:
     return "\n".join(lines)
 
 
+def _copies(rng: random.Random) -> str:
+    """A line of signs and words without sense, written out once or twice more.
+
+    The quickest way known to the mechanism that looks up what followed last time, which every other
+    kind of document then uses.
+    """
+    pool = (
+        *string.digits,
+        *"+-=",
+        *(f" {letter}" for letter in string.ascii_letters[:40]),
+        *(f" {word}" for words in (*_TOPICS.values(), *_KIND.values(), *_DULL.values()) for word in words),
+    )
+    line = "".join(rng.choices(pool, k=rng.randint(6, 24)))
+    return "\n".join([line] * rng.randint(2, 3))
+
+
 def _readings(rng: random.Random) -> str:
     """A row of labelled values, then the labels in another order, each with its value."""
     rows = []
     for _ in range(rng.randint(1, 3)):
-        if rng.getrandbits(1):
-            count = rng.randint(4, 14)
-            facts = [f" {label}{rng.getrandbits(1)}" for label in string.ascii_lowercase[:count]]
-        else:
-            count = rng.randint(3, 6)
-            facts = [f" {label}={rng.getrandbits(1)}" for label in string.ascii_uppercase[:count]]
-        rows.append("".join(rng.sample(facts, count)) + ":" + "".join(rng.sample(facts, count)))
+        letters = string.ascii_lowercase[:14] if rng.getrandbits(1) else string.ascii_uppercase[:6]
+        facts = [f" {label}{rng.getrandbits(1)}" for label in letters[: rng.randint(3, len(letters))]]
+        rows.append("".join(rng.sample(facts, len(facts))) + ":" + "".join(rng.sample(facts, len(facts))))
     return "\n".join(rows)
 
 
 def _words_of_liars(rng: random.Random) -> str:
-    """Who is known, what is said, what follows: "D=1 D:A=0 A=0"."""
+    """Who is known, what is said, what follows: " D1 calls A a knave A0"."""
     lines = []
-    for _ in range(rng.randint(6, 12)):
-        known, new = rng.sample(string.ascii_uppercase[:6], 2)
+    for _ in range(rng.randint(4, 10)):
+        speaker, subject = rng.sample(string.ascii_uppercase[:6], 2)
         role, bit = rng.getrandbits(1), rng.getrandbits(1)
-        speaker, subject = (known, new) if rng.getrandbits(1) else (new, known)
-        lines.append(f"{known}={role} {speaker}:{subject}={bit} {new}={role if bit else 1 - role}")
+        said = rng.choice(CLAIMS)[bit].format(f" {subject}")
+        lines.append(f" {speaker}{role}{said} {subject}{role if bit else 1 - role}")
     return "\n".join(lines)
 
 

@@ -11,8 +11,8 @@ import random
 
 from ponder.tasks.family import CONNECTIVES, TraceStyle
 
-MAX_TOTAL = 29
-"""Running totals lie in [0, MAX_TOTAL]: 540 atomic steps in all."""
+MAX_TOTAL = 24
+"""Running totals lie in [0, MAX_TOTAL]: 360 atomic steps in all."""
 
 Terms = tuple[int, ...]
 """Signed terms: (3, 4, -2, 8) is 3+4-2+8. The first is never negative."""

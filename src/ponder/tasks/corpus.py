@@ -25,20 +25,20 @@ from ponder.tasks.parity import Parity
 
 FAMILIES: tuple[tuple[TaskFamily, float, Mapping[str, Any], float], ...] = (
     # family, share of problem documents, options, chance of a slip per step
-    (Arithmetic(), 0.27, {"numbers": [3, 7]}, 0.12),
-    (Countdown(), 0.25, {"numbers": [3, 4]}, 0.05),
-    (Knights(), 0.22, {"people": [4, 5]}, 0.12),
-    (Parity(), 0.19, {"bits": [6, 14]}, 0.05),
-    (Choice(), 0.07, {"options": [8, 20]}, 0.10),
+    (Arithmetic(), 0.26, {"numbers": [3, 6]}, 0.10),
+    (Countdown(), 0.25, {"numbers": [3, 4]}, 0.03),
+    (Knights(), 0.23, {"people": [4, 5]}, 0.10),
+    (Parity(), 0.20, {"bits": [6, 12]}, 0.04),
+    (Choice(), 0.06, {"options": [8, 20]}, 0.10),
 )
 """The last number of a range is the difficulty of the shipped recipes; easier problems are rarer."""
 
-GUESS_SHARE, SLIP_SHARE = 0.55, 0.25
+GUESS_SHARE, SLIP_SHARE = 0.62, 0.22
 """Bare guesses; worked steps with slips; the rest is worked steps that notice slips or check."""
 
 _PREAMBLE = {
-    "en": ("", "", "I guess.", "Easy.", "I think it is {}.", "It looks like {}."),
-    "zh": ("", "", "我猜。", "简单。", "我觉得是{}。", "看起来是{}。"),
+    "en": ("", "", "", "", "I guess.", "I think it is {}."),
+    "zh": ("", "", "", "", "我猜。", "我觉得是{}。"),
 }
 _PLAIN = {
     "en": (" {}", " The answer is {}.", " {}.", " I think it is {}."),
@@ -57,8 +57,8 @@ def documents(seed: int, shard: int, count: int) -> Iterator[str]:
     """
     rng = derive_rng("corpus", seed, shard)
     writers: tuple[tuple[Callable[[random.Random], str], float], ...] = (
-        (problem_document, 0.66),
-        (drill_document, 0.20),
+        (problem_document, 0.64),
+        (drill_document, 0.22),
         (few_shot_document, 0.03),
         (verified_document, 0.03),
         (paper_template_document, 0.02),
@@ -124,7 +124,7 @@ def completion(family: TaskFamily, instance: Any, language: str, slip_frac: floa
     )
     trace = family.work(instance, rng, style)
     if rng.random() < 0.3:
-        return f" {trace.steps}\n" + rng.choice(_PLAIN[style.language]).format(trace.answer).lstrip()
+        return f" {trace.steps.lstrip()}\n" + rng.choice(_PLAIN[style.language]).format(trace.answer).lstrip()
     return _tagged(trace.steps, trace.answer)
 
 

@@ -1,7 +1,7 @@
 """Knights and knaves with at least four people: who is honest, who lies?
 
-One person's statement about two people settles both; every other statement links a settled
-person to a new one, so each step is one exclusive-or.
+The first statement settles two people; in each that follows, someone already settled speaks of
+somebody new, so each step is one exclusive-or.
 """
 
 from __future__ import annotations
@@ -12,31 +12,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ponder.tasks.family import CONNECTIVES, Trace, TraceStyle, between
+from ponder.tasks.family import CONNECTIVES, LANGUAGES, Trace, TraceStyle, between
+
+CLAIMS = ((" calls{0} a knave", " calls{0} a knight"), (" 说{0} 是无赖", " 说{0} 是骑士"))
+"""What a settled person says of the next, by language and by what is claimed (0 knave, 1 knight)."""
 
 _SAYS = {
     "en": {
-        ("link", 1): "{0} says {1} is honest.",
-        ("link", 0): "{0} says {1} lies.",
-        ("both", 0): "{0} says {0} and {1} both lie.",
-        ("some", 0): "{0} says {0} or {1} lies.",
+        "both": " {0} says {0} and {1} are knaves",
+        "some": " {0} says {0} or {1} is a knave",
     },
     "zh": {
-        ("link", 1): "{0}说{1}诚实。",
-        ("link", 0): "{0}说{1}撒谎。",
-        ("both", 0): "{0}说{0}和{1}都撒谎。",
-        ("some", 0): "{0}说{0}或{1}撒谎。",
+        "both": " {0} 说 {0} 和 {1} 都是无赖",
+        "some": " {0} 说 {0} 或 {1} 是无赖",
     },
 }
+"""A trace repeats a statement as the question has it, so the step is to copy and to conclude."""
+
 _QUESTIONS = {
-    "en": ("{} Who is honest (1), who lies (0)?", "Knights are honest, knaves lie. {} Who is who?"),
-    "zh": ("{}谁诚实(1)，谁撒谎(0)？", "骑士诚实，无赖撒谎。{}各是谁？"),
+    "en": ("Who is a knight (1), who a knave (0)?{}", "Knights tell the truth, knaves lie.{} Who is who?"),
+    "zh": ("谁是骑士(1)，谁是无赖(0)？{}", "骑士说真话，无赖说假话。{}各是谁？"),
 }
+_STOP = {"en": ".", "zh": "。"}
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`speaker` says of `subject`: link 1 "is honest", link 0 "lies", both / some: see `_SAYS`."""
+    """`speaker` says of `subject`: link 1 "a knight", link 0 "a knave", both / some: see `_SAYS`."""
 
     kind: str
     speaker: int
@@ -46,13 +48,11 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Puzzle:
-    """Statements in the order of the question, and in the order in which they settle people."""
+    """Who is what, and the statements in an order in which each settles someone."""
 
     roles: tuple[int, ...]
     chain: tuple[Statement, ...]
-    """chain[0] is the anchor; chain[i] links a person settled before to a new one."""
-    order: tuple[int, ...]
-    """Positions of the chain's statements in the question."""
+    """chain[0] settles two people; in the others a person settled before speaks of a new one."""
 
 
 class Knights:
@@ -70,21 +70,16 @@ class Knights:
         rng.shuffle(people)
         roles = [0] * count
         kind = rng.choice(("both", "some"))
-        anchor = Statement(kind, people[0], people[1], 0)
-        roles[people[0]], roles[people[1]] = (0, 1) if kind == "both" else (1, 0)
-        chain = [anchor]
+        roles[people[0]], roles[people[1]] = _anchor_roles(kind)
+        chain = [Statement(kind, people[0], people[1], 0)]
         for position, new in enumerate(people[2:], start=2):
-            known = people[rng.randrange(position)]
-            bit = rng.getrandbits(1)
+            known, bit = people[rng.randrange(position)], rng.getrandbits(1)
             roles[new] = roles[known] if bit else 1 - roles[known]
-            speaker, subject = (known, new) if rng.getrandbits(1) else (new, known)
-            chain.append(Statement("link", speaker, subject, bit))
-        order = list(range(len(chain)))
-        rng.shuffle(order)
-        return Puzzle(tuple(roles), tuple(chain), tuple(order))
+            chain.append(Statement("link", known, new, bit))
+        return Puzzle(tuple(roles), tuple(chain))
 
     def key(self, instance: Puzzle) -> str:
-        """The chain with people renamed in the order in which they are settled."""
+        """The chain with people renamed in the order in which they are settled, and everyone's role."""
         names: dict[int, int] = {}
         parts = []
         for statement in instance.chain:
@@ -93,11 +88,14 @@ class Knights:
             parts.append(
                 f"{statement.kind}{names[statement.speaker]}{names[statement.subject]}{statement.bit}"
             )
-        return f"{' '.join(parts)} {instance.order} {instance.roles}"
+        return f"{' '.join(parts)} {instance.roles}"
 
     def ask(self, instance: Puzzle, language: str, rng: random.Random) -> str:
-        said = [_say(instance.chain[i], language) for i in instance.order]
-        return rng.choice(_QUESTIONS[language]).format((" " if language == "en" else "").join(said))
+        said = "".join(
+            f" {label}){_say(statement, language)}{_STOP[language]}"
+            for label, statement in zip(string.ascii_lowercase, instance.chain, strict=False)
+        )
+        return rng.choice(_QUESTIONS[language]).format(said)
 
     def reference(self, instance: Puzzle, language: str) -> str:
         return _assignment(instance.roles)
@@ -110,31 +108,32 @@ class Knights:
         return _assignment(tuple(rng.getrandbits(1) for _ in instance.roles) if noised else instance.roles)
 
     def work(self, instance: Puzzle, rng: random.Random, style: TraceStyle) -> Trace:
-        """One line per person: what is known, what is said, what follows: "D=1 D:A=0 A=0"."""
-        believed: dict[int, int] = {}
+        """Statement by statement: the speaker's role, what is said, what follows.
+
+        " a D says D or B is a knave D1 B0 b B0 calls A a knave A1"
+        """
         anchor = instance.chain[0]
-        roles = (0, 1) if anchor.kind == "both" else (1, 0)
-        lines = []
-        for person, role in zip((anchor.speaker, anchor.subject), roles, strict=True):
-            believed[person] = role
-            lines.append(f"{_name(person)}={role}")
-        for statement in instance.chain[1:]:
-            forward = statement.speaker in believed
-            known, new = (
-                (statement.speaker, statement.subject) if forward else (statement.subject, statement.speaker)
-            )
-            right = believed[known] if statement.bit else 1 - believed[known]
-            said = f"{_name(statement.speaker)}:{_name(statement.subject)}={statement.bit}"
-            premise = f"{_name(known)}={believed[known]} {said} {_name(new)}="
-            line, believed[new] = premise + str(right), right
-            if rng.random() < style.slip_frac:
-                line, believed[new] = premise + str(1 - right), 1 - right
-                if style.notices:
-                    line += CONNECTIVES[style.language]["wait"] + f" {_name(new)}={right}"
-                    believed[new] = right
-            lines.append(line)
-        assignment = tuple(believed[person] for person in range(len(instance.roles)))
-        return Trace(CONNECTIVES[style.language]["so"].lstrip() + "\n".join(lines), _assignment(assignment))
+        believed = dict(zip((anchor.speaker, anchor.subject), _anchor_roles(anchor.kind), strict=True))
+        text = f" a{_say(anchor, style.language)}" + "".join(f" {_name(p)}{r}" for p, r in believed.items())
+        for label, statement in zip(string.ascii_lowercase[1:], instance.chain[1:], strict=False):
+            speaker, role = f" {_name(statement.speaker)}", believed[statement.speaker]
+            said = _say(statement, style.language).removeprefix(speaker)
+            new, right = f" {_name(statement.subject)}", role if statement.bit else 1 - role
+            text += f" {label}{speaker}{role}{said}"
+            if rng.random() >= style.slip_frac:
+                believed[statement.subject] = right
+            elif style.notices:
+                text += f"{new}{1 - right}{CONNECTIVES[style.language]['wait']}"
+                believed[statement.subject] = right
+            else:
+                believed[statement.subject] = 1 - right
+            text += f"{new}{believed[statement.subject]}"
+        return Trace(text, _assignment(tuple(believed[person] for person in range(len(instance.roles)))))
+
+
+def _anchor_roles(kind: str) -> tuple[int, int]:
+    """Roles of speaker and subject: a knight cannot call himself a knave."""
+    return (0, 1) if kind == "both" else (1, 0)
 
 
 def _name(person: int) -> str:
@@ -142,9 +141,11 @@ def _name(person: int) -> str:
 
 
 def _say(statement: Statement, language: str) -> str:
-    words = _SAYS[language][statement.kind, statement.bit]
-    return words.format(_name(statement.speaker), _name(statement.subject))
+    speaker, subject = _name(statement.speaker), _name(statement.subject)
+    if statement.kind == "link":
+        return f" {speaker}" + CLAIMS[LANGUAGES.index(language)][statement.bit].format(f" {subject}")
+    return _SAYS[language][statement.kind].format(speaker, subject)
 
 
 def _assignment(roles: tuple[int, ...]) -> str:
-    return " ".join(f"{_name(person)}={role}" for person, role in enumerate(roles))
+    return " ".join(f"{_name(person)}{role}" for person, role in enumerate(roles))

@@ -26,8 +26,8 @@ class Parity:
     grader = "exact"
 
     def draw(self, rng: random.Random, options: Mapping[str, Any]) -> Bits:
-        """Options: `bits` (count of switches, or [low, high], at most 26; default 8 to 14)."""
-        return tuple(rng.getrandbits(1) for _ in range(between(rng, options, "bits", (8, 14))))
+        """Options: `bits` (count of switches, or [low, high], at most 26; default 6 to 12)."""
+        return tuple(rng.getrandbits(1) for _ in range(between(rng, options, "bits", (6, 12))))
 
     def key(self, instance: Bits) -> str:
         return "".join(map(str, instance))
@@ -48,7 +48,7 @@ class Parity:
         return _ANSWERS[language][rng.getrandbits(1) if noised else sum(instance) % 2]
 
     def work(self, instance: Bits, rng: random.Random, style: TraceStyle) -> Trace:
-        """The running parity after each switch: " a1=1 b1=0 c0=0"."""
+        """The running parity after each switch, written as the question writes it: " a1=1 b1=0 c0=0"."""
         running, text = 0, ""
         for label, bit in zip(string.ascii_lowercase, instance, strict=False):
             right = running ^ bit
@@ -60,4 +60,4 @@ class Parity:
                 if style.notices:
                     text += CONNECTIVES[style.language]["wait"] + f" {label}{bit}={right}"
                     running = right
-        return Trace(text.lstrip(), _ANSWERS[style.language][running])
+        return Trace(text, _ANSWERS[style.language][running])

@@ -18,7 +18,7 @@ from ponder.tasks.sources import load_problems
 from ponder.types import Problem, Verdict
 
 SETTINGS = {
-    "arithmetic": {"numbers": 7},
+    "arithmetic": {"numbers": 6},
     "countdown": {"numbers": 4},
     "knights": {"people": 5},
     "parity": {"bits": 12},

@@ -2,11 +2,12 @@
 
 Every model forbids unknown keys; `load_recipe` turns a violation into a `RecipeError` that names
 the key, the value, what is allowed and the nearest name. Values that change results are apart from
-values that do not: `engine`, `hardware`, `checkpoints` and `tracking` are outside a stage's key.
+values that do not: `engine`, `hardware` and `checkpoints` are outside a stage's key.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
@@ -23,6 +24,16 @@ class ScheduleStep(Section):
 
     step: int = Field(ge=0)
     value: float
+
+
+def merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """`defaults` overridden by `own`, block by block; a list or scalar replaces the whole value."""
+    merged = dict(defaults)
+    for key, value in own.items():
+        before = merged.get(key)
+        both = isinstance(before, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(before, value) if both else value  # type: ignore[arg-type]
+    return merged
 
 
 Schedule = float | list[ScheduleStep]
@@ -226,7 +237,7 @@ class RLStage(Section):
 class LoRAConfig(Section):
     r: PositiveInt = 16
     alpha: PositiveFloat = 32.0
-    dropout: float = 0.0
+    dropout: float = Field(0.0, ge=0, lt=1)
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 

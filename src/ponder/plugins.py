@@ -55,7 +55,7 @@ def load_plugin(spec: str) -> Callable[..., Any]:
 
 def where_raised(error: BaseException, path: Path | None) -> str:
     """ "ValueError: message (file.py, line 12)", the line in the user's own file when there is one."""
-    text = f"{type(error).__name__}: {error}"
+    text = f"{type(error).__name__}: {str(error)[:300]}"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if path is not None and frame.filename == str(path)]
     return f"{text} ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else text

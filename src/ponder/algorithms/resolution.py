@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ponder.algorithms.presets import ALGORITHMS
-from ponder.config import AlgorithmConfig
+from ponder.config import AlgorithmConfig, merge
 from ponder.errors import RecipeError, nearest
 
 
@@ -24,23 +24,13 @@ def resolve_algorithm(overrides: Mapping[str, Any] | AlgorithmConfig) -> Algorit
     name = overrides.get("preset", AlgorithmConfig.model_fields["preset"].default)
     if name not in ALGORITHMS:
         raise RecipeError(f'algorithm.preset is "{name}".{nearest(str(name), ALGORITHMS)}')
-    merged = _merge(ALGORITHMS[name].model_dump(), overrides)
+    merged = merge(ALGORITHMS[name].model_dump(), overrides)
     try:
         config = AlgorithmConfig.model_validate(merged)
     except ValidationError as error:
         raise RecipeError(_explain(error)) from error
     _check(config)
     return config
-
-
-def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid on `under`, mappings recursively."""
-    merged = dict(under)
-    for key, value in over.items():
-        held = merged.get(key)
-        both = isinstance(held, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merge(held, value) if both else value  # type: ignore[arg-type]
-    return merged
 
 
 def _explain(error: ValidationError) -> str:
@@ -78,6 +68,11 @@ def _check(config: AlgorithmConfig) -> None:
     if advantage.estimator == "process" and advantage.scale == "batch":
         raise RecipeError(
             'algorithm.advantage.scale is "batch" with estimator "process"; allowed: "group", "none"'
+        )
+    if config.mismatch_cap is not None and config.old_logprobs == "sampler":
+        raise RecipeError(
+            'algorithm.mismatch_cap has nothing to cap with old_logprobs "sampler", whose ratio starts from '
+            'the sampler already; set old_logprobs to "recompute"'
         )
     if shape.ratio == "sequence" and shape.kind == "none":
         raise RecipeError(

@@ -60,9 +60,13 @@ def _graders() -> Mapping[str, Any]:
 
 
 def _rewards() -> Mapping[str, Any]:
-    from ponder.rewards import REWARDS
+    from ponder.rewards import REWARD_PRESETS, REWARDS
 
-    return REWARDS
+    presets = {
+        f"rewards: {name}": " + ".join(f"{each.weight:g} {each.name}" for each in preset)
+        for name, preset in REWARD_PRESETS.items()
+    }
+    return {**REWARDS, **presets}
 
 
 def _templates() -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from ponder.config import Recipe
+from ponder.config import PretrainStage, Recipe, merge
 from ponder.errors import RecipeError, nearest
 from ponder.pipeline.recipe_checks import check_names, explain
 
@@ -90,7 +90,7 @@ def build_recipe(data: dict[str, Any], overrides: Sequence[str] = (), source: st
     """The checked recipe of plain data (what `yaml.safe_load` gives)."""
     for override in overrides:
         apply_override(data, override)
-    data = {**data, "stages": [_with_preset(stage) for stage in _list_of(data.get("stages"))]}
+    data = {**data, "stages": [_with_defaults(stage) for stage in _list_of(data.get("stages"))]}
     try:
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
@@ -167,12 +167,23 @@ def _position(entries: list[Any], part: str, path: str) -> int:
 # --- presets --------------------------------------------------------------------------------------
 
 
-def _with_preset(stage: Any) -> Any:
-    """The stage with its algorithm's preset filled in under the keys it sets itself."""
-    if not isinstance(stage, dict) or stage.get("kind", "rl") != "rl":
+def _with_defaults(stage: Any) -> Any:
+    """The stage with presets written out, and its kind's defaults under the blocks it sets in part."""
+    if not isinstance(stage, dict):
         return stage
+    kind = stage.get("kind", "rl")
+    if kind == "pretrain":
+        blocks = {key: PretrainStage.model_fields[key].default for key in ("optimizer", "checkpoints")}
+        return {
+            **stage,
+            **{
+                key: merge(default.model_dump(mode="json"), stage[key])
+                for key, default in blocks.items()
+                if isinstance(stage.get(key), dict)
+            },
+        }
     own = stage.get("algorithm") or {}
-    if not isinstance(own, dict):
+    if kind != "rl" or not isinstance(own, dict):
         return stage
     from ponder.algorithms.presets import ALGORITHMS
 
@@ -182,13 +193,18 @@ def _with_preset(stage: Any) -> Any:
             f"stages.{stage.get('name', '?')}.algorithm.preset is {name!r}, which is no algorithm."
             f"{nearest(str(name), ALGORITHMS)}"
         )
-    return {"kind": "rl", **stage, "algorithm": merge(ALGORITHMS[name].model_dump(mode="json"), own)}
+    stage = {"kind": "rl", **stage, "algorithm": merge(ALGORITHMS[name].model_dump(mode="json"), own)}
+    if isinstance(stage.get("rewards"), str):
+        stage["rewards"] = _reward_preset(stage["rewards"], stage.get("name", "?"))
+    return stage
 
 
-def merge(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """`defaults` overridden by `own`, block by block; a list or scalar replaces the whole value."""
-    merged = dict(defaults)
-    for key, value in own.items():
-        before = merged.get(key)
-        merged[key] = merge(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
-    return merged
+def _reward_preset(name: str, stage: str) -> list[dict[str, Any]]:
+    from ponder.rewards import REWARD_PRESETS
+
+    if name not in REWARD_PRESETS:
+        raise RecipeError(
+            f"stages.{stage}.rewards is {name!r}, which is no preset of rewards (a single one is a list)."
+            f"{nearest(name, REWARD_PRESETS)}"
+        )
+    return [reward.model_dump(mode="json") for reward in REWARD_PRESETS[name]]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from ponder.config import Recipe, RLStage, Schedule, value_at
 from ponder.errors import RecipeError, nearest
+from ponder.plugins import is_plugin
 
 # --- names and schedules that the types cannot check ------------------------------------------------
 
@@ -33,6 +34,7 @@ def check_names(recipe: Recipe, source: str) -> None:
             )
         if isinstance(stage, RLStage):
             _check_schedules(stage, where, source)
+            _check_data(stage, where, source)
             _check_rewards(stage, where, source)
             _check_algorithm(stage, where, source)
         if stage.kind != "pretrain" and not recipe.tasks:
@@ -56,6 +58,15 @@ def _check_schedules(stage: RLStage, where: str, source: str) -> None:
             raise RecipeError(f"{source}: {where}.{key} holds {min(values)}, which is not positive.")
 
 
+def _check_data(stage: RLStage, where: str, source: str) -> None:
+    """Raises RecipeError for an interval of pass rates in which nothing can lie."""
+    low, high = stage.data.pass_rate
+    if not 0 <= low <= high <= 1:
+        raise RecipeError(
+            f"{source}: {where}.data.pass_rate is [{low}, {high}]; wanted 0 <= low <= high <= 1."
+        )
+
+
 def _check_rewards(stage: RLStage, where: str, source: str) -> None:
     """Raises RecipeError for rewards that do not exist, are listed twice, or an empty list."""
     from ponder.rewards import ScoringSpec
@@ -71,26 +82,46 @@ def _check_algorithm(stage: RLStage, where: str, source: str) -> None:
     from ponder.algorithms import resolve_algorithm
 
     try:
-        resolve_algorithm(stage.algorithm.model_dump())
+        algorithm = resolve_algorithm(stage.algorithm.model_dump())
     except RecipeError as error:
         raise RecipeError(f"{source}: {where}: {error}") from error
+    caps = stage.sampling.max_new_tokens
+    shortest = caps if isinstance(caps, (int, float)) else min(entry.value for entry in caps)
+    if algorithm.truncated == "penalise" and algorithm.overlong_band >= shortest:
+        raise RecipeError(
+            f"{source}: {where}.algorithm.overlong_band is {algorithm.overlong_band}, not below the "
+            f"length cap {shortest:g}: every completion would be penalised. DAPO's is a fifth of the cap, "
+            f"{shortest // 5:g}."
+        )
+    if algorithm.advantage.estimator == "process":
+        raise RecipeError(
+            f'{source}: {where}.algorithm.advantage.estimator is "process", which needs rewards of '
+            "single steps; no rule gives them. It serves the Python API: `build_samples(step_rewards=...)`."
+        )
 
 
 def _check_tables(recipe: Recipe, source: str) -> None:
     from ponder.prompting import load_template
+    from ponder.rollout.engines import ENGINES
     from ponder.tasks import TASKS
 
     load_template(recipe.template)
+    if recipe.engine.kind not in ENGINES:
+        kind = recipe.engine.kind
+        raise RecipeError(f"{source}: engine.kind is {kind!r}, which is no engine.{nearest(kind, ENGINES)}")
     for index, task in enumerate(recipe.tasks):
         where = f"{source}: tasks.{task.name or index}"
         if bool(task.name) == bool(task.file) and not (task.name and task.file):
             raise RecipeError(f"{where}: give either a generator's `name` or a `file`.")
-        if task.name and not task.file and not _is_user_function(task.name) and task.name not in TASKS:
+        if not task.name or task.file or is_plugin(task.name):
+            continue
+        if task.name not in TASKS:
             raise RecipeError(f"{where}: name is {task.name!r}, which is no task.{nearest(task.name, TASKS)}")
-
-
-def _is_user_function(name: str) -> bool:
-    return ".py:" in name
+        for option in task.options:
+            if option not in TASKS[task.name].options:
+                raise RecipeError(
+                    f"{where}: unknown option {option!r}.{nearest(option, TASKS[task.name].options)}"
+                )
 
 
 # --- validation errors in words ---------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ponder.config import Recipe, StageConfig
@@ -16,9 +16,10 @@ from ponder.pipeline.planning import describe_plan, needed_bytes
 from ponder.pipeline.showing import describe_run
 from ponder.pipeline.stage_context import Say, StageContext, StageResult
 from ponder.pipeline.stages import STAGES
+from ponder.storage.checkpoints import checkpoint_numbers
 from ponder.storage.crashpoints import crash_point
-from ponder.storage.hashes import hash_path
-from ponder.storage.lineage import StageInput, StageOutput, StageRecord
+from ponder.storage.hashes import hash_json, hash_path
+from ponder.storage.lineage import StageInput, StageOutput, StageRecord, semantic_config
 from ponder.storage.rundir import RunDirectory, StageDirectory, is_run
 from ponder.storage.space import check_space
 from ponder.training.limits import Limits
@@ -118,19 +119,19 @@ def _run_stage(
     inputs = {"policy": init.sha256} if init is not None else {}
     key = key_of_stage(recipe, stage, inputs, kind.numerics_version)
     known = directory.read()
+    record = _record(recipe, stage, key, kind.numerics_version, inputs)
     if known is not None and known.key != key:
-        raise RecipeError(_other_inputs(directory, known, inputs, user_files(recipe, stage)))
+        record = _continued(directory, known, record, say)
     if known is None or known.status != "done":
         if limits.reached():
             return False
-        record = _record(recipe, stage, key, kind.numerics_version, inputs)
-        if known is None:
+        if known is None or known.user_files != record.user_files:
             directory.write(record)
         context = StageContext(
             recipe=recipe,
             stage=stage,
             directory=directory,
-            key=key,
+            key=record.key,
             init=init.folder if init is not None else Path(),
             init_sha256=init.sha256 if init is not None else "",
             limits=limits,
@@ -168,30 +169,40 @@ def _finish(directory: StageDirectory, record: StageRecord, result: StageResult)
     outputs = tuple(
         StageOutput.of(name, artifact, directory.path) for name, artifact in result.outputs.items()
     )
-    finished = StageRecord(
-        name=record.name,
-        kind=record.kind,
-        key=record.key,
-        config=record.config,
-        numerics_version=record.numerics_version,
-        status="done",
-        inputs=record.inputs,
-        outputs=outputs,
-        user_files=record.user_files,
-        cost=result.cost,
-    )
+    finished = replace(record, status="done", outputs=outputs, cost=result.cost)
     directory.write(finished)
     crash_point("stage/after-publish")
     return finished
 
 
-def _other_inputs(
-    directory: StageDirectory, known: StageRecord, inputs: Mapping[str, str], files: Mapping[str, str]
-) -> str:
+def _continued(directory: StageDirectory, known: StageRecord, now: StageRecord, say: Say) -> StageRecord:
+    """The record under which a stage goes on that was begun with other files of the user's.
+
+    A Python file may be mended while its stage is under way: the stage keeps its key, and its record
+    says which file changed and when. Raises RecipeError when anything else is not as it was.
+    """
+    changed = sorted(name for name, digest in now.user_files.items() if known.user_files.get(name) != digest)
+    same = known.inputs == now.inputs and known.numerics_version == now.numerics_version
+    same = same and known.user_files.keys() == now.user_files.keys()
+    same = same and hash_json(semantic_config(known.config)) == hash_json(semantic_config(now.config))
+    may_change = known.status != "done" and all(name.endswith(".py") for name in changed)
+    if not same or (changed and not may_change) or not (changed or known.mended):
+        raise RecipeError(_other_inputs(directory, known, now))
+    numbers = checkpoint_numbers(directory.checkpoints)
+    done = max(numbers, default=0)
+    for name in changed:
+        say(f"{name} has changed since stage {known.name} began; it is used from iteration {done} on.")
+    lines = (f"{name} from iteration {done} on: {now.user_files[name]}" for name in changed)
+    return replace(now, key=known.key, mended=(*known.mended, *lines))
+
+
+def _other_inputs(directory: StageDirectory, known: StageRecord, now: StageRecord) -> str:
     """Which input of a stage is not the one it was begun with."""
-    before = {item.name: item.sha256 for item in known.inputs} | dict(known.user_files)
-    now = {**inputs, **files}
-    changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    before, after = (
+        {item.name: item.sha256 for item in record.inputs} | dict(record.user_files)
+        for record in (known, now)
+    )
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     what = ", ".join(changed) if changed else "the code that makes its numbers"
     return (
         f"{directory.path} was begun with other inputs; changed: {what}. Restore them, or start another run "
@@ -200,6 +211,10 @@ def _other_inputs(
 
 
 def _withdraw(folder: Path) -> None:
-    """Removes a run directory that was made just now and in which nothing was learned yet."""
-    if is_run(folder) and not any(folder.glob("stages/*/metrics.jsonl")):
+    """Removes a run directory that was made just now and in which nothing was computed yet."""
+    if is_run(folder) and not any(
+        found
+        for name in ("metrics.jsonl", "evaluations/*", "policy")
+        for found in folder.glob(f"stages/*/{name}")
+    ):
         shutil.rmtree(folder)

@@ -15,9 +15,10 @@ from ponder.config import RewardConfig
 from ponder.errors import RecipeError
 from ponder.grading import grade
 from ponder.grading.verdicts import ungradable
+from ponder.plugins import is_plugin
 from ponder.prompting import THINK_TAGS, ParsedCompletion, Tags, parse_completion
 from ponder.rewards.table import check_reward, load_reward
-from ponder.rewards.user_functions import call_user_function, is_user_function
+from ponder.rewards.user_functions import call_user_function
 from ponder.seeding import derive_seed
 from ponder.types import Finish, Grade, Problem, Reward, RolloutGroup, ScoredGroup, Verdict
 
@@ -38,10 +39,10 @@ class ScoringSpec:
     def names(self) -> tuple[str, ...]:
         """The key of each reward in `Reward.parts`: its name; of a user's function the bare name, or
         file.function where two rewards have that."""
-        short = [r.name.rpartition(":")[2] if is_user_function(r.name) else r.name for r in self.rewards]
+        short = [r.name.rpartition(":")[2] if is_plugin(r.name) else r.name for r in self.rewards]
         return tuple(
             f"{Path(config.name.rpartition(':')[0]).stem}.{name}"
-            if short.count(name) > 1 and is_user_function(config.name)
+            if short.count(name) > 1 and is_plugin(config.name)
             else name
             for name, config in zip(short, self.rewards, strict=True)
         )
@@ -120,7 +121,7 @@ class Scorer:
         self.spec = spec
         self.names = spec.names()
         self._functions = [load_reward(config) for config in spec.rewards]
-        self._is_user = [is_user_function(config.name) for config in spec.rewards]
+        self._is_user = [is_plugin(config.name) for config in spec.rewards]
 
     def score(self, job: ScoringJob, on_phase: Callable[[str], None] = lambda phase: None) -> Scores:
         """Grades and rewards of the group's completions, in order.

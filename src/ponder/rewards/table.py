@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from ponder.config import RewardConfig
 from ponder.errors import RecipeError, nearest
+from ponder.plugins import is_plugin, locate_plugin
 from ponder.rewards.accuracy import accuracy
 from ponder.rewards.bernoulli import bernoulli
 from ponder.rewards.community import gsm8k_correctness, gsm8k_strict_format
@@ -16,7 +17,7 @@ from ponder.rewards.format import format_reward
 from ponder.rewards.language import language
 from ponder.rewards.length import length
 from ponder.rewards.repetition import repetition
-from ponder.rewards.user_functions import is_user_function, load_user_function, locate_user_function
+from ponder.rewards.user_functions import load_user_function
 from ponder.types import RewardFunction
 
 REWARDS: dict[str, Callable[..., list[float | None]]] = {
@@ -54,8 +55,8 @@ models and cannot be had from rules.
 
 def check_reward(config: RewardConfig) -> None:
     """Raises RecipeError for an unknown reward, option or function, without running the user's file."""
-    if is_user_function(config.name):
-        locate_user_function(config.name)
+    if is_plugin(config.name):
+        locate_plugin(config.name)
     elif config.name not in REWARDS:
         raise RecipeError(
             f'rewards: "{config.name}" is unknown and no "path/to/file.py:function".'
@@ -73,7 +74,7 @@ def load_reward(spec: str | RewardConfig) -> RewardFunction:
     config = RewardConfig(name=spec) if isinstance(spec, str) else spec
     check_reward(config)
     function: Callable[..., Any]
-    function = load_user_function(config.name) if is_user_function(config.name) else REWARDS[config.name]
+    function = load_user_function(config.name) if is_plugin(config.name) else REWARDS[config.name]
     return cast(RewardFunction, functools.partial(function, **config.options) if config.options else function)
 
 

@@ -8,92 +8,26 @@ set arrives by name, one value per completion, with `completion_ids` and `traine
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import hashlib
-import importlib.util
 import inspect
 import math
-import sys
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from ponder.errors import RecipeError, RewardError, nearest
-
-
-def is_user_function(name: str) -> bool:
-    """Whether `name` has the form path/to/file.py:function."""
-    return ".py:" in name
-
-
-def locate_user_function(spec: str) -> tuple[Path, str]:
-    """(absolute path, function name) of "path/to/file.py:function", which is read but not run.
-
-    Raises RecipeError when the file is missing, is not Python, or does not define the name.
-    """
-    location, _, name = spec.rpartition(":")
-    path = Path(location).expanduser().resolve()
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    except OSError as error:
-        raise RecipeError(f'rewards: "{spec}": {path} cannot be read ({error.strerror}).') from error
-    except (SyntaxError, ValueError) as error:
-        raise RecipeError(f'rewards: "{spec}": {path} is not valid Python: {error}') from error
-    defined = _defined_names(tree)
-    if name not in defined and "*" not in defined:
-        hint = nearest(name, defined) if defined else " It defines nothing."
-        raise RecipeError(f'rewards: {path} does not define "{name}".{hint}')
-    return path, name
-
-
-def _defined_names(tree: ast.Module) -> set[str]:
-    """Names bound anywhere at the top level; "*" when a star import may bind any."""
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            names.update(alias.asname or alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-    return names
+from ponder.errors import RecipeError, RewardError, UserError
+from ponder.plugins import load_plugin, where_raised
 
 
 def load_user_function(spec: str) -> Callable[..., Any]:
-    """The function that "path/to/file.py:function" names; the file is run once per process.
-
-    Its folder is put at the end of the import path, so that it can import its neighbours.
-    Raises RecipeError as `locate_user_function`, RewardError when the file raises or the name is not
-    callable.
-    """
-    path, name = locate_user_function(spec)
-    module = _load_module(path, spec)
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise RewardError(f'reward "{spec}": {name} is {type(function).__name__}, not a function.')
-    return function  # type: ignore[no-any-return]
-
-
-def _load_module(path: Path, spec: str) -> ModuleType:
-    module_name = f"ponder_user_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}_{path.stem}"
-    if module_name in sys.modules:
-        return sys.modules[module_name]
-    found = importlib.util.spec_from_file_location(module_name, path)
-    if found is None or found.loader is None:
-        raise RewardError(f'reward "{spec}": {path} cannot be imported.')
-    module = importlib.util.module_from_spec(found)
-    sys.modules[module_name] = module
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
+    """The function that "path/to/file.py:function" names. Raises RecipeError as `locate_plugin`, RewardError
+    when the file raises or the name is not callable."""
     try:
-        found.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[module_name]
-        raise RewardError(f'reward "{spec}": the file fails on import: {_where(error, path)}') from error
-    return module
+        return load_plugin(spec)
+    except RecipeError:
+        raise
+    except UserError as error:
+        raise RewardError(f"reward {error}") from error
 
 
 def accepted_columns(function: Callable[..., Any]) -> frozenset[str] | None:
@@ -125,7 +59,7 @@ def call_user_function(
         code = getattr(inspect.unwrap(function), "__code__", None)
         path = Path(code.co_filename) if code else None
         raise RewardError(
-            f'reward function "{name}" raised on problem "{problem_id}": {_where(error, path)}. '
+            f'reward function "{name}" raised on problem "{problem_id}": {where_raised(error, path)}. '
             "Mend the function; None is the value for a completion it does not apply to."
         ) from error
     return _checked(name, returned, problem_id, count)
@@ -168,11 +102,3 @@ def _shown(value: Any) -> str:
     except Exception as error:  # a user's own __repr__
         text = f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
     return text if len(text) <= 120 else text[:117] + "..."
-
-
-def _where(error: BaseException, path: Path | None) -> str:
-    """The error in one line, with the innermost line of the user's file it passed through."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if path is not None and Path(frame.filename) == path]
-    place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}: {str(error)[:300]}{place}"

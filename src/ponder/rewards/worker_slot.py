@@ -10,8 +10,8 @@ from collections.abc import Callable
 from ponder import errors
 from ponder.errors import PonderError, RewardError
 from ponder.grading.worker_process import WorkerProcess
+from ponder.plugins import is_plugin
 from ponder.rewards.scoring import Scores, ScoringJob, ScoringSpec, ungradable_scores
-from ponder.rewards.user_functions import is_user_function
 
 Deliver = Callable[[int, Scores | PonderError], None]
 
@@ -139,7 +139,7 @@ class WorkerSlot:
 
     def _slow_start(self) -> Exception:
         self._discard()
-        users = [config.name for config in self._spec.rewards if is_user_function(config.name)]
+        users = [config.name for config in self._spec.rewards if is_plugin(config.name)]
         if users:
             return RewardError(
                 f"the import of {', '.join(users)} does not end: no answer after {START_S:g} s."

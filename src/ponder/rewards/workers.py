@@ -11,6 +11,7 @@ from types import TracebackType
 
 from ponder.config import RewardConfig
 from ponder.errors import PonderError
+from ponder.plugins import is_plugin, locate_plugin
 from ponder.rewards.scoring import (
     Scorer,
     Scores,
@@ -20,7 +21,6 @@ from ponder.rewards.scoring import (
     num_ungradable,
     scored,
 )
-from ponder.rewards.user_functions import is_user_function, locate_user_function
 from ponder.rewards.worker_slot import WorkerSlot
 from ponder.types import RolloutGroup, ScoredGroup
 
@@ -37,7 +37,7 @@ class RewardWorkers:
     def __init__(self, spec: ScoringSpec, num_workers: int = 1, deadline_s: float = 10.0) -> None:
         spec.check()
         self._spec = replace(spec, rewards=tuple(_absolute(config) for config in spec.rewards))
-        self._with_ids = any(is_user_function(config.name) for config in spec.rewards)
+        self._with_ids = any(is_plugin(config.name) for config in spec.rewards)
         self._groups: dict[int, RolloutGroup] = {}
         self._done: dict[int, Scores] = {}
         self._issued = 0
@@ -150,7 +150,7 @@ class RewardWorkers:
 
 def _absolute(config: RewardConfig) -> RewardConfig:
     """The same with the user's file as an absolute path: workers may have another working folder."""
-    if not is_user_function(config.name):
+    if not is_plugin(config.name):
         return config
-    path, name = locate_user_function(config.name)
+    path, name = locate_plugin(config.name)
     return config.model_copy(update={"name": f"{path}:{name}"})

@@ -11,7 +11,7 @@ from ponder.errors import RecipeError
 from ponder.storage.hashes import hash_json
 from ponder.types import Artifact
 
-FREE_KEYS = frozenset({"engine", "hardware", "checkpoints", "tracking"})
+FREE_KEYS = frozenset({"engine", "hardware", "checkpoints"})
 """Blocks of a recipe that change how a result is made, never which: they are outside a stage's key."""
 
 StageStatus = Literal["running", "done", "failed"]
@@ -58,15 +58,24 @@ class StageRecord:
     inputs: tuple[StageInput, ...] = ()
     outputs: tuple[StageOutput, ...] = ()
     user_files: Mapping[str, str] = field(default_factory=dict)
-    """Path as in the recipe -> SHA-256 of the file."""
+    """Path as in the recipe -> SHA-256 of the file as it is now."""
+    mended: tuple[str, ...] = ()
+    """Which of the user's Python files changed while the stage was under way, and after which checkpoint."""
     cost: Mapping[str, float] = field(default_factory=dict)
     """Counts (tokens, FLOPs) and, under names ending in `_s`, seconds; those go to timing.json."""
 
 
 def semantic_config(config: Any) -> Any:
-    """`config` without the blocks that leave results alone (`FREE_KEYS`), at any depth."""
+    """`config` without the blocks that leave results alone (`FREE_KEYS`), at any depth.
+
+    `options` are a user's own: whatever their keys are called, they count.
+    """
     if isinstance(config, Mapping):
-        return {key: semantic_config(value) for key, value in config.items() if key not in FREE_KEYS}
+        return {
+            key: value if key == "options" else semantic_config(value)
+            for key, value in config.items()
+            if key not in FREE_KEYS
+        }
     if isinstance(config, (list, tuple)):
         return [semantic_config(item) for item in config]
     return config
@@ -149,7 +158,13 @@ def _changes(path: tuple[str, ...], old: Any, new: Any) -> list[RecipeChange]:
 
 
 def _change(path: tuple[str, ...], old: Any, new: Any) -> RecipeChange:
-    return RecipeChange(".".join(path), old, new, any(part in FREE_KEYS for part in path))
+    return RecipeChange(".".join(path), old, new, _is_free(path))
+
+
+def _is_free(path: tuple[str, ...]) -> bool:
+    """Whether a key lies in a free block, and not among a user's own options."""
+    outside = path[: path.index("options")] if "options" in path else path
+    return any(part in FREE_KEYS for part in outside)
 
 
 def _is_list(value: Any) -> bool:

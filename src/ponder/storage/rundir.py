@@ -80,6 +80,7 @@ class StageDirectory:
             record["cost"] |= open_json(self.path / STAGE_TIMING_FILE)["cost"]
         inputs = tuple(StageInput(**item) for item in record.pop("inputs"))
         outputs = tuple(StageOutput(**item) for item in record.pop("outputs"))
+        record["mended"] = tuple(record.get("mended", ()))
         return StageRecord(**record, inputs=inputs, outputs=outputs)
 
     def write(self, record: StageRecord) -> None:

@@ -20,6 +20,7 @@ NUM_ANSWERS = 20
 class Arithmetic:
     name = "arithmetic"
     grader = "integer"
+    options: tuple[str, ...] = ("numbers",)
 
     def draw(self, rng: random.Random, options: Mapping[str, Any]) -> Terms:
         """Options: `numbers` (count of numbers, or [low, high]; default 6)."""

@@ -21,6 +21,7 @@ Instance = tuple[Terms, tuple[int, ...]]
 class Choice:
     name = "choice"
     grader = "choice"
+    options: tuple[str, ...] = ("options",)
 
     def draw(self, rng: random.Random, options: Mapping[str, Any]) -> Instance:
         """Options: `options` (count of options, or [low, high], at most 26; default 20)."""

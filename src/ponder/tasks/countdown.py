@@ -41,6 +41,7 @@ def sign_patterns(numbers: tuple[int, ...]) -> tuple[Terms, ...]:
 class Countdown:
     name = "countdown"
     grader = "countdown"
+    options: tuple[str, ...] = ("numbers",)
 
     def draw(self, rng: random.Random, options: Mapping[str, Any]) -> Instance:
         """Options: `numbers` (count, or [low, high]; default 4)."""
@@ -79,14 +80,14 @@ class Countdown:
         return expression(rng.choice(patterns))
 
     def work(self, instance: Instance, rng: random.Random, style: TraceStyle) -> Trace:
-        """Attempts in the order of `sign_patterns`, each simplified and judged, until one is believed to hit."""
+        """Attempts in the order of `sign_patterns`, each judged, until one is believed to hit."""
         numbers, target = instance
         words = CONNECTIVES[style.language]
-        text, terms = "", (0,)
-        for terms in sign_patterns(numbers):
+        text, patterns = "", sign_patterns(numbers)
+        for terms in patterns:
             steps, value = simplify(terms, rng, style)
             text += " " + steps
             if value == target:
                 return Trace((text + words["yes"]).lstrip(), expression(terms))
             text += words["no"]
-        return Trace(text.lstrip(), expression(terms))
+        return Trace(text.lstrip(), expression(patterns[-1]))

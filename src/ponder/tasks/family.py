@@ -48,6 +48,8 @@ class TaskFamily(Protocol):
 
     name: str
     grader: str
+    options: tuple[str, ...]
+    """Names of the settings that a recipe may give."""
 
     def draw(self, rng: random.Random, options: Mapping[str, Any]) -> Any:
         """A hashable instance, the same for every language."""

@@ -58,6 +58,7 @@ class Puzzle:
 class Knights:
     name = "knights"
     grader = "knights"
+    options: tuple[str, ...] = ("people",)
 
     def draw(self, rng: random.Random, options: Mapping[str, Any]) -> Puzzle:
         """Options: `people` (count, or [low, high], at least 4; default 5)."""

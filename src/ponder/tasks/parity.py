@@ -24,6 +24,7 @@ Bits = tuple[int, ...]
 class Parity:
     name = "parity"
     grader = "exact"
+    options: tuple[str, ...] = ("bits",)
 
     def draw(self, rng: random.Random, options: Mapping[str, Any]) -> Bits:
         """Options: `bits` (count of switches, or [low, high], at most 26; default 6 to 12)."""

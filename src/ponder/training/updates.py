@@ -30,6 +30,7 @@ from ponder.algorithms import (
     pack,
     policy_loss,
     reference_refresh_due,
+    resolve_algorithm,
     split_groups,
     value_loss,
     whiten,
@@ -91,7 +92,8 @@ class Updater:
     ):
         self.policy = policy
         self._stage = stage
-        self._config = stage.algorithm
+        # A stage made in Python holds the keys its author set; the preset gives the others.
+        self._config = resolve_algorithm(stage.algorithm)
         self._seed_parts = seed_parts
         self._device = device
         self._micro_batch_tokens = micro_batch_tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from ponder.algorithms.presets import ALGORITHMS
-from ponder.config import RLStage
+from ponder.config import PretrainStage, RLStage
 from ponder.errors import RecipeError
 from ponder.pipeline.recipe import build_recipe, dump_recipe, load_recipe, parse_yaml, shipped_recipes
 
@@ -63,7 +64,9 @@ def test_tasks_and_base_can_be_replaced_whole():
 
 
 def test_preset_fills_in_what_the_recipe_does_not_say():
-    stage = stage_of([], algorithm={"preset": "dapo", "kl": {"coef": 0.5}, "optimizer": {"lr": 0.1}})
+    stage = stage_of(
+        [], algorithm={"preset": "dapo", "overlong_band": 200, "kl": {"coef": 0.5}, "optimizer": {"lr": 0.1}}
+    )
     preset = ALGORITHMS["dapo"]
     assert stage.algorithm.surrogate == preset.surrogate
     assert stage.algorithm.aggregate == preset.aggregate
@@ -79,7 +82,7 @@ def test_an_override_may_choose_the_preset():
 
 
 def test_dumped_recipe_loads_as_the_same(tmp_path: Path):
-    recipe = build_recipe(data(algorithm={"preset": "cispo"}), ["stages.zero.algorithm.optimizer.lr=1e-5"])
+    recipe = build_recipe(data(algorithm={"preset": "cispo", "overlong_band": 64}), ["stages.zero.algorithm.optimizer.lr=1e-5"])
     (tmp_path / "r.yaml").write_text(dump_recipe(recipe))
     assert load_recipe(tmp_path / "r.yaml") == recipe
 
@@ -142,3 +145,45 @@ def test_unreadable_files_are_named(tmp_path: Path):
 def test_every_shipped_recipe_loads_by_name(name: str):
     assert load_recipe(name).stages
     assert yaml.safe_load(shipped_recipes()[name].read_text())["name"]
+
+
+# --- values that mean nothing together are refused before anything runs ---------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"algorithm": {"preset": "dapo"}}, "overlong_band is 4096"),
+        ({"algorithm": {"advantage": {"estimator": "process"}}}, "process"),
+        ({"algorithm": {"old_logprobs": "sampler", "mismatch_cap": 2.0}}, "mismatch_cap"),
+        ({"data": {"pass_rate": [0.9, 0.1]}}, "pass_rate"),
+        ({"lora": {"dropout": 5}}, "lora.dropout"),
+        ({"rewards": "r2"}, "no preset of rewards"),
+    ],
+)
+def test_contradictions_are_refused(change: dict[str, object], named: str) -> None:
+    with pytest.raises(RecipeError, match=re.escape(named)):
+        build_recipe(data(**{"sampling": {"max_new_tokens": 100}, **change}))
+
+
+def test_a_misspelt_option_of_a_task_and_an_unknown_engine_are_refused() -> None:
+    with pytest.raises(RecipeError, match=r"unknown option 'bitts'\..*bits"):
+        build_recipe({**data(), "tasks": [{"name": "parity", "options": {"bitts": 3}}]})
+    with pytest.raises(RecipeError, match=r"engine\.kind is 'locl'.*local"):
+        build_recipe({**data(), "engine": {"kind": "locl"}})
+
+
+def test_rewards_may_be_a_preset_by_name() -> None:
+    recipe = build_recipe(data(rewards="notes_0.7_0.3"))
+    assert [(each.name, each.weight) for each in recipe.stages[0].rewards] == [
+        ("accuracy", 0.7),
+        ("format", 0.3),
+    ]
+
+
+def test_a_partial_block_of_a_pretrain_stage_keeps_the_other_defaults_of_the_stage() -> None:
+    stage = {"kind": "pretrain", "name": "base", "optimizer": {"lr": 5e-3}, "checkpoints": {"keep": 7}}
+    (built,) = build_recipe({"name": "x", "stages": [stage]}).stages
+    plain = PretrainStage(name="base")
+    assert built.optimizer == plain.optimizer.model_copy(update={"lr": 5e-3})
+    assert built.checkpoints == plain.checkpoints.model_copy(update={"keep": 7})

@@ -226,7 +226,7 @@ def test_a_key_does_not_depend_on_the_rest():
         )
         == KEY
     )
-    assert semantic_config({"a": [{"tracking": 1, "b": (2,)}], "engine": 3}) == {"a": [{"b": [2]}]}
+    assert semantic_config({"a": [{"checkpoints": 1, "b": (2,)}], "engine": 3}) == {"a": [{"b": [2]}]}
 
 
 # --- stage.json ------------------------------------------------------------------------------------

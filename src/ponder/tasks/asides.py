@@ -80,7 +80,7 @@ def _readings(rng: random.Random) -> str:
 
 
 def _words_of_liars(rng: random.Random) -> str:
-    """Who is known, what is said, what follows: " D1 calls A a knave A0"."""
+    """Who is known, what is said, what follows: " D1 blames A A0"."""
     lines = []
     for _ in range(rng.randint(4, 10)):
         speaker, subject = rng.sample(string.ascii_uppercase[:6], 2)

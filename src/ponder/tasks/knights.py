@@ -1,7 +1,7 @@
 """Knights and knaves with at least four people: who is honest, who lies?
 
-The first statement settles two people; in each that follows, someone already settled speaks of
-somebody new, so each step is one exclusive-or.
+The first statement settles two people. In each that follows someone already settled praises somebody
+new (says: a knight) or blames him (says: a knave), so each step is one exclusive-or.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 from ponder.tasks.family import CONNECTIVES, LANGUAGES, Trace, TraceStyle, between
 
-CLAIMS = ((" calls{0} a knave", " calls{0} a knight"), (" 说{0} 是无赖", " 说{0} 是骑士"))
-"""What a settled person says of the next, by language and by what is claimed (0 knave, 1 knight)."""
+CLAIMS = ((" blames{0}", " praises{0}"), (" 骂{0}", " 夸{0}"))
+"""What a settled person says of the next, by language and by what is claimed: 0 a knave, 1 a knight."""
 
 _SAYS = {
     "en": {
@@ -30,15 +30,15 @@ _SAYS = {
 """A trace repeats a statement as the question has it, so the step is to copy and to conclude."""
 
 _QUESTIONS = {
-    "en": ("Who is a knight (1), who a knave (0)?{}", "Knights tell the truth, knaves lie.{} Who is who?"),
-    "zh": ("谁是骑士(1)，谁是无赖(0)？{}", "骑士说真话，无赖说假话。{}各是谁？"),
+    "en": ("Who is a knight (1), who a knave (0)?{}", "Knights are truthful, knaves lie.{} Who is who?"),
+    "zh": ("谁是骑士(1)，谁是无赖(0)？{}", "骑士诚实，无赖撒谎。{}各是谁？"),
 }
 _STOP = {"en": ".", "zh": "。"}
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`speaker` says of `subject`: link 1 "a knight", link 0 "a knave", both / some: see `_SAYS`."""
+    """`speaker` says of `subject`: link 1 praises, link 0 blames, both / some: see `_SAYS`."""
 
     kind: str
     speaker: int
@@ -111,7 +111,7 @@ class Knights:
     def work(self, instance: Puzzle, rng: random.Random, style: TraceStyle) -> Trace:
         """Statement by statement: the speaker's role, what is said, what follows.
 
-        " a D says D or B is a knave D1 B0 b B0 calls A a knave A1"
+        " a D says D or B is a knave D1 B0 b B0 blames A A1"
         """
         anchor = instance.chain[0]
         believed = dict(zip((anchor.speaker, anchor.subject), _anchor_roles(anchor.kind), strict=True))

@@ -160,6 +160,22 @@ def test_reward_that_fails_in_the_middle_loses_nothing(ponder: Callable[..., Out
     assert checkpoint_numbers(stage / "checkpoints")[-1] == 3
 
 
+def test_a_reward_mended_in_the_middle_goes_on(ponder: Callable[..., Outcome], tmp_path: Path):
+    body = "return [float(len(set(t))) if trainer_state.global_step < 6 else 1 / 0 for t in completions]"
+    message(ponder(reward_file(tmp_path, body)), 2, "ZeroDivisionError")
+    mended = reward_file(tmp_path, "return [float(len(set(t))) for t in completions]")
+    outcome = ponder(mended)
+    assert outcome.code == 0, outcome.error
+    assert "has changed since stage rl began; it is used from iteration 3 on" in outcome.said
+    stage = tmp_path / "run" / "stages" / "01-rl"
+    assert len(read_metrics(stage)) == 4
+    (line,) = json.loads((stage / "stage.json").read_text())["mended"]
+    assert "from iteration 3 on" in line
+    assert verify_run(tmp_path / "run").clean
+    assert "is finished and kept" in ponder(mended).said
+    message(ponder(reward_file(tmp_path, "return [0.0 for t in completions]")), 2, "begun with other inputs")
+
+
 def test_numbers_that_run_away_are_named_and_the_last_good_checkpoint_is_kept(
     ponder: Callable[..., Outcome], tmp_path: Path
 ):

@@ -82,7 +82,9 @@ def test_an_override_may_choose_the_preset():
 
 
 def test_dumped_recipe_loads_as_the_same(tmp_path: Path):
-    recipe = build_recipe(data(algorithm={"preset": "cispo", "overlong_band": 64}), ["stages.zero.algorithm.optimizer.lr=1e-5"])
+    recipe = build_recipe(
+        data(algorithm={"preset": "cispo", "overlong_band": 64}), ["stages.zero.algorithm.optimizer.lr=1e-5"]
+    )
     (tmp_path / "r.yaml").write_text(dump_recipe(recipe))
     assert load_recipe(tmp_path / "r.yaml") == recipe
 

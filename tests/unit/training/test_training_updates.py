@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from ponder.algorithms import ALGORITHMS, build_batch, resolve_algorithm
-from ponder.config import RLStage
+from ponder.config import AlgorithmConfig, LoRAConfig, RLStage
 from ponder.errors import DivergenceError
 from ponder.models.architecture import ModelConfig
+from ponder.models.lora import add_lora
 from ponder.models.transformer import Transformer
 from ponder.training.forward import run_policy
+from ponder.training.reference import Reference
 from ponder.training.schedule import conditions_of
 from ponder.training.updates import Updater
 from ponder.types import (
@@ -320,3 +322,27 @@ def test_tempered_distribution_is_the_one_that_was_sampled():
     assert float(cold.entropy_M.mean()) < float(plain.entropy_M.mean())
     # Sampled at 1, trained at 0.5: the mismatch says so.
     assert worker.update(samples, now).metrics["mismatch/logprob/max"] > 0.1
+
+
+def test_a_fresh_adapter_is_its_own_reference_until_the_first_refresh():
+    """Switched off it gives the frozen start's log-probs; no copy of the network is held."""
+    policy, plain = network(), network()
+    add_lora(policy, LoRAConfig(r=2, targets=("q_proj", "down_proj")))
+    now = conditions_of(of := stage("grpo"), 0)
+    worker = updater(policy, of)
+    batch = build_batch(worker.build_samples(groups(plain), now).samples, DEVICE)
+    reference = Reference(policy)
+    for name, parameter in policy.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.constant_(parameter, 0.3)
+    assert reference._frozen is None
+    torch.testing.assert_close(reference.logprobs(batch, 1.0), Reference(plain).logprobs(batch, 1.0))
+    reference.refresh(policy)
+    moved = run_policy(policy, batch, 1.0).logprobs_M.detach()
+    torch.testing.assert_close(reference.logprobs(batch, 1.0), moved)
+    assert not torch.allclose(moved, Reference(plain).logprobs(batch, 1.0))
+
+
+def test_a_preset_named_in_python_brings_its_values():
+    of = stage().model_copy(update={"algorithm": AlgorithmConfig(preset="dapo")})
+    assert updater(network(), of)._config == ALGORITHMS["dapo"]

@@ -132,16 +132,22 @@ def _comparison_table(rows: Sequence[Comparison], after: Evaluation) -> Iterator
 
 
 def score_table(rows: Sequence[Scores]) -> Iterator[str]:
-    """The lines of a table of scores."""
+    """The lines of a table of scores; pass@k and cons@k for the number of samples per problem."""
+    k = max((k for row in rows for k in row.pass_at_k), default=1)
+    many = f" {f'pass@{k}':>8} {f'cons@{k}':>8}" if k > 1 else ""
     yield ""
-    yield f"  {'task':<14} {'language':<8} {'pass@1':>7} {'95% interval':>16} {'corrected':>9} {'format':>7}"
+    yield (
+        f"  {'task':<14} {'language':<8} {'pass@1':>7} {'95% interval':>16} {'corrected':>9}{many} {'format':>7}"
+    )
     for row in rows:
         name = "all" if row.task == ALL else row.task
         score = row.pass_at_1
         interval = f"{100 * score.low:.1f} to {100 * score.high:.1f}" if score is not None else ""
+        values = (row.pass_at_k.get(k), row.cons_at_k.get(k))
+        many = "".join(f" {_percent(value):>8}" for value in values) if k > 1 else ""
         yield (
             f"  {name:<14} {row.language:<8} {_percent(score):>7} {interval:>16} "
-            f"{_percent(row.corrected):>9} {_percent(row.well_formed):>7}"
+            f"{_percent(row.corrected):>9}{many} {_percent(row.well_formed):>7}"
         )
 
 

@@ -93,7 +93,7 @@ class Knights:
 
     def ask(self, instance: Puzzle, language: str, rng: random.Random) -> str:
         said = "".join(
-            f" {label}){_say(statement, language)}{_STOP[language]}"
+            f" {label}{_say(statement, language)}{_STOP[language]}"
             for label, statement in zip(string.ascii_lowercase, instance.chain, strict=False)
         )
         return rng.choice(_QUESTIONS[language]).format(said)
@@ -109,18 +109,17 @@ class Knights:
         return _assignment(tuple(rng.getrandbits(1) for _ in instance.roles) if noised else instance.roles)
 
     def work(self, instance: Puzzle, rng: random.Random, style: TraceStyle) -> Trace:
-        """Statement by statement: the speaker's role, what is said, what follows.
+        """Statement by statement: what is said, the speaker's role, what follows.
 
-        " a D says D or B is a knave D1 B0 b B0 blames A A1"
+        " a D says D or B is a knave D1 B0 b B blames A B0 A1"
         """
         anchor = instance.chain[0]
         believed = dict(zip((anchor.speaker, anchor.subject), _anchor_roles(anchor.kind), strict=True))
         text = f" a{_say(anchor, style.language)}" + "".join(f" {_name(p)}{r}" for p, r in believed.items())
         for label, statement in zip(string.ascii_lowercase[1:], instance.chain[1:], strict=False):
-            speaker, role = f" {_name(statement.speaker)}", believed[statement.speaker]
-            said = _say(statement, style.language).removeprefix(speaker)
+            role = believed[statement.speaker]
             new, right = f" {_name(statement.subject)}", role if statement.bit else 1 - role
-            text += f" {label}{speaker}{role}{said}"
+            text += f" {label}{_say(statement, style.language)} {_name(statement.speaker)}{role}"
             if rng.random() >= style.slip_frac:
                 believed[statement.subject] = right
             elif style.notices:

@@ -66,7 +66,7 @@ def _core(task: str, question: str) -> str:
         "parity": r"( [a-z][01]){6,}",
         "countdown": r"\d( \d){2,}|\d+",
         "choice": r"\d\+\d|( [a-z]\d+){8,}",
-        "knights": r"( [a-z]\) [^.。]*[.。])+",
+        "knights": r"( [a-z] [A-E][^.。]*[.。])+",
     }[task]
     found = [match.group(0).strip() for match in re.finditer(pattern, question)]
     return task + "|".join(sorted(found) if task == "countdown" else found) if found else ""

@@ -54,18 +54,19 @@ def _sums(rng: random.Random) -> str:
 
 
 def _copies(rng: random.Random) -> str:
-    """A line of signs and words without sense, written out once or twice more.
+    """A line without sense, written out once or twice more: of signs and words, or of letters and claims.
 
-    The quickest way known to the mechanism that looks up what followed last time, which every other
-    kind of document then uses.
+    The quickest way known to the mechanism that looks up what followed last time, which every other kind
+    of document then uses. What is copied must be what is copied later: a choice of two ("1" or "0") is
+    learned last, because guessing it costs little.
     """
-    pool = (
-        *string.digits,
-        *"+-=",
-        *(f" {letter}" for letter in string.ascii_letters[:40]),
-        *(f" {word}" for words in (*_TOPICS.values(), *_KIND.values(), *_DULL.values()) for word in words),
-    )
-    line = "".join(rng.choices(pool, k=rng.randint(6, 24)))
+    letters = [f" {letter}" for letter in string.ascii_letters[:40]]
+    if rng.getrandbits(1):
+        pair = rng.choice((("0", "1"), *(tuple(word.format("") for word in pair) for pair in CLAIMS)))
+        line = "".join(rng.choice(letters) + rng.choice(pair) for _ in range(rng.randint(4, 14)))
+    else:
+        words = [f" {word}" for pool in (_TOPICS, _KIND, _DULL) for each in pool.values() for word in each]
+        line = "".join(rng.choices((*string.digits, *"+-=", *letters, *words), k=rng.randint(6, 24)))
     return "\n".join([line] * rng.randint(2, 3))
 
 

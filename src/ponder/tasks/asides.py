@@ -54,16 +54,15 @@ def _sums(rng: random.Random) -> str:
 
 
 def _copies(rng: random.Random) -> str:
-    """A line without sense, written out once or twice more: of signs and words, or of letters and claims.
+    """A line without sense, written out once or twice more: of signs and words, or of letters and values.
 
     The quickest way known to the mechanism that looks up what followed last time, which every other kind
-    of document then uses. What is copied must be what is copied later: a choice of two ("1" or "0") is
-    learned last, because guessing it costs little.
+    of document then uses.
     """
     letters = [f" {letter}" for letter in string.ascii_letters[:40]]
     if rng.getrandbits(1):
-        pair = rng.choice((("0", "1"), *(tuple(word.format("") for word in pair) for pair in CLAIMS)))
-        line = "".join(rng.choice(letters) + rng.choice(pair) for _ in range(rng.randint(4, 14)))
+        values = rng.choice((string.digits, *(knaves + knights for knaves, knights in CLAIMS)))
+        line = "".join(rng.choice(letters) + rng.choice(values) for _ in range(rng.randint(4, 14)))
     else:
         words = [f" {word}" for pool in (_TOPICS, _KIND, _DULL) for each in pool.values() for word in each]
         line = "".join(rng.choices((*string.digits, *"+-=", *letters, *words), k=rng.randint(6, 24)))
@@ -74,8 +73,8 @@ def _readings(rng: random.Random) -> str:
     """A row of labelled values, then the labels in another order, each with its value."""
     rows = []
     for _ in range(rng.randint(1, 3)):
-        letters = string.ascii_lowercase[:14] if rng.getrandbits(1) else string.ascii_uppercase[:6]
-        facts = [f" {label}{rng.getrandbits(1)}" for label in letters[: rng.randint(3, len(letters))]]
+        letters, values = rng.choice(((string.ascii_lowercase[:14], 10), (string.ascii_uppercase[:6], 2)))
+        facts = [f" {label}{rng.randrange(values)}" for label in letters[: rng.randint(3, len(letters))]]
         rows.append("".join(rng.sample(facts, len(facts))) + ":" + "".join(rng.sample(facts, len(facts))))
     return "\n".join(rows)
 
@@ -86,8 +85,8 @@ def _words_of_liars(rng: random.Random) -> str:
     for _ in range(rng.randint(4, 10)):
         speaker, subject = rng.sample(string.ascii_uppercase[:6], 2)
         role, bit = rng.getrandbits(1), rng.getrandbits(1)
-        said = rng.choice(CLAIMS)[bit].format(f" {subject}")
-        lines.append(f" {speaker}{said} {speaker}{role} {subject}{role if bit else 1 - role}")
+        said = rng.choice(rng.choice(CLAIMS)[bit])
+        lines.append(f" {speaker}{said} {subject} {speaker}{role} {subject}{role if bit else 1 - role}")
     return "\n".join(lines)
 
 

@@ -28,7 +28,7 @@ FAMILIES: tuple[tuple[TaskFamily, float, Mapping[str, Any], float], ...] = (
     (Arithmetic(), 0.26, {"numbers": [3, 6]}, 0.10),
     (Countdown(), 0.25, {"numbers": [3, 4]}, 0.03),
     (Knights(), 0.23, {"people": [4, 5]}, 0.10),
-    (Parity(), 0.20, {"bits": [6, 12]}, 0.04),
+    (Parity(), 0.20, {"digits": [6, 12]}, 0.04),
     (Choice(), 0.06, {"options": [8, 20]}, 0.10),
 )
 """The last number of a range is the difficulty of the shipped recipes; easier problems are rarer."""

@@ -14,8 +14,15 @@ from typing import Any
 
 from ponder.tasks.family import CONNECTIVES, LANGUAGES, Trace, TraceStyle, between
 
-CLAIMS = ((" blames{0}", " praises{0}"), (" 骂{0}", " 夸{0}"))
-"""What a settled person says of the next, by language and by what is claimed: 0 a knave, 1 a knight."""
+CLAIMS = (
+    ((" blames", " doubts", " fears", " mocks"), (" praises", " thanks", " trusts", " admires")),
+    ((" 骂", " 疑", " 怕", " 嘲"), (" 夸", " 谢", " 信", " 敬")),
+)
+"""How a settled person speaks of the next, by language and by what is claimed: 0 a knave, 1 a knight.
+
+Several words for each: a small model learns to copy one of eight words long before one of two, whose
+guessing costs it little.
+"""
 
 _SAYS = {
     "en": {
@@ -44,6 +51,8 @@ class Statement:
     speaker: int
     subject: int
     bit: int
+    word: int = 0
+    """Which of the words in `CLAIMS`; the same in every language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ class Knights:
         for position, new in enumerate(people[2:], start=2):
             known, bit = people[rng.randrange(position)], rng.getrandbits(1)
             roles[new] = roles[known] if bit else 1 - roles[known]
-            chain.append(Statement("link", known, new, bit))
+            chain.append(Statement("link", known, new, bit, rng.randrange(len(CLAIMS[0][bit]))))
         return Puzzle(tuple(roles), tuple(chain))
 
     def key(self, instance: Puzzle) -> str:
@@ -143,7 +152,7 @@ def _name(person: int) -> str:
 def _say(statement: Statement, language: str) -> str:
     speaker, subject = _name(statement.speaker), _name(statement.subject)
     if statement.kind == "link":
-        return f" {speaker}" + CLAIMS[LANGUAGES.index(language)][statement.bit].format(f" {subject}")
+        return f" {speaker}{CLAIMS[LANGUAGES.index(language)][statement.bit][statement.word]} {subject}"
     return _SAYS[language][statement.kind].format(speaker, subject)
 
 

@@ -169,8 +169,8 @@ def test_contradictions_are_refused(change: dict[str, object], named: str) -> No
 
 
 def test_a_misspelt_option_of_a_task_and_an_unknown_engine_are_refused() -> None:
-    with pytest.raises(RecipeError, match=r"unknown option 'bitts'\..*bits"):
-        build_recipe({**data(), "tasks": [{"name": "parity", "options": {"bitts": 3}}]})
+    with pytest.raises(RecipeError, match=r"unknown option 'digtis'\..*digits"):
+        build_recipe({**data(), "tasks": [{"name": "parity", "options": {"digtis": 3}}]})
     with pytest.raises(RecipeError, match=r"engine\.kind is 'locl'.*local"):
         build_recipe({**data(), "engine": {"kind": "locl"}})
 

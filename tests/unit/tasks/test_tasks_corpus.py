@@ -63,7 +63,7 @@ def _core(task: str, question: str) -> str:
     """What identifies the instance in a question, whatever the language and wording."""
     pattern = {
         "arithmetic": r"\d[\d+-]{4,}",
-        "parity": r"( [a-z][01]){6,}",
+        "parity": r"( [a-z]\d){6,}",
         "countdown": r"\d( \d){2,}|\d+",
         "choice": r"\d\+\d|( [a-z]\d+){8,}",
         "knights": r"( [a-z] [A-E][^.。]*[.。])+",

@@ -21,7 +21,7 @@ SETTINGS = {
     "arithmetic": {"numbers": 6},
     "countdown": {"numbers": 4},
     "knights": {"people": 5},
-    "parity": {"bits": 12},
+    "parity": {"digits": 12},
     "choice": {"options": 20},
 }
 

@@ -136,9 +136,8 @@ def score_table(rows: Sequence[Scores]) -> Iterator[str]:
     k = max((k for row in rows for k in row.pass_at_k), default=1)
     many = f" {f'pass@{k}':>8} {f'cons@{k}':>8}" if k > 1 else ""
     yield ""
-    yield (
-        f"  {'task':<14} {'language':<8} {'pass@1':>7} {'95% interval':>16} {'corrected':>9}{many} {'format':>7}"
-    )
+    head = f"  {'task':<14} {'language':<8} {'pass@1':>7} {'95% interval':>16} {'corrected':>9}"
+    yield f"{head}{many} {'format':>7}"
     for row in rows:
         name = "all" if row.task == ALL else row.task
         score = row.pass_at_1

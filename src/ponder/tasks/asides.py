@@ -80,13 +80,13 @@ def _readings(rng: random.Random) -> str:
 
 
 def _words_of_liars(rng: random.Random) -> str:
-    """Who is known, what is said, what follows: " D blames A D1 A0"."""
+    """Who is known, what is said, what follows: " D1", "D blames A A0"."""
     lines = []
     for _ in range(rng.randint(4, 10)):
         speaker, subject = rng.sample(string.ascii_uppercase[:6], 2)
         role, bit = rng.getrandbits(1), rng.getrandbits(1)
         said = rng.choice(rng.choice(CLAIMS)[bit])
-        lines.append(f" {speaker}{said} {subject} {speaker}{role} {subject}{role if bit else 1 - role}")
+        lines.append(f" {speaker}{role}\n{speaker}{said} {subject} {subject}{role if bit else 1 - role}")
     return "\n".join(lines)
 
 

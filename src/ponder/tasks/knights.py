@@ -1,7 +1,7 @@
 """Knights and knaves with at least four people: who is honest, who lies?
 
-The first statement settles two people. In each that follows someone already settled praises somebody
-new (says: a knight) or blames him (says: a knave), so each step is one exclusive-or.
+The first statement settles two people. In each that follows the person settled last speaks well of
+somebody new (says: a knight) or ill (says: a knave), so each step is one exclusive-or.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import random
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from ponder.tasks.family import CONNECTIVES, LANGUAGES, Trace, TraceStyle, between
@@ -20,27 +21,20 @@ CLAIMS = (
 )
 """How a settled person speaks of the next, by language and by what is claimed: 0 a knave, 1 a knight.
 
-Several words for each: a small model learns to copy one of eight words long before one of two, whose
-guessing costs it little.
+Several words for each, and none twice in a puzzle: a small model learns to copy one of eight words long
+before one of two, whose guessing costs it little.
 """
 
 _SAYS = {
-    "en": {
-        "both": " {0} says {0} and {1} are knaves",
-        "some": " {0} says {0} or {1} is a knave",
-    },
-    "zh": {
-        "both": " {0} 说 {0} 和 {1} 都是无赖",
-        "some": " {0} 说 {0} 或 {1} 是无赖",
-    },
+    "en": {"both": "{0} says {0} and {1} are knaves", "some": "{0} says {0} or {1} is a knave"},
+    "zh": {"both": "{0} 说 {0} 和 {1} 都是无赖", "some": "{0} 说 {0} 或 {1} 是无赖"},
 }
 """A trace repeats a statement as the question has it, so the step is to copy and to conclude."""
 
 _QUESTIONS = {
-    "en": ("Who is a knight (1), who a knave (0)?{}", "Knights are truthful, knaves lie.{} Who is who?"),
-    "zh": ("谁是骑士(1)，谁是无赖(0)？{}", "骑士诚实，无赖撒谎。{}各是谁？"),
+    "en": ("Who is a knight (1), who a knave (0)?\n{}", "Knights are truthful, knaves lie.\n{}\nWho is who?"),
+    "zh": ("谁是骑士(1)，谁是无赖(0)？\n{}", "骑士诚实，无赖撒谎。\n{}\n各是谁？"),
 }
-_STOP = {"en": ".", "zh": "。"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +55,7 @@ class Puzzle:
 
     roles: tuple[int, ...]
     chain: tuple[Statement, ...]
-    """chain[0] settles two people; in the others a person settled before speaks of a new one."""
+    """chain[0] settles two people; in the others the one settled last speaks of a new one."""
 
 
 class Knights:
@@ -82,10 +76,11 @@ class Knights:
         kind = rng.choice(("both", "some"))
         roles[people[0]], roles[people[1]] = _anchor_roles(kind)
         chain = [Statement(kind, people[0], people[1], 0)]
-        for position, new in enumerate(people[2:], start=2):
-            known, bit = people[rng.randrange(position)], rng.getrandbits(1)
+        words = [rng.sample(range(len(each)), len(each)) for each in CLAIMS[0]]
+        for known, new in pairwise(people[1:]):
+            bit = rng.getrandbits(1)
             roles[new] = roles[known] if bit else 1 - roles[known]
-            chain.append(Statement("link", known, new, bit, rng.randrange(len(CLAIMS[0][bit]))))
+            chain.append(Statement("link", known, new, bit, words[bit][len(chain) % len(words[bit])]))
         return Puzzle(tuple(roles), tuple(chain))
 
     def key(self, instance: Puzzle) -> str:
@@ -101,10 +96,7 @@ class Knights:
         return f"{' '.join(parts)} {instance.roles}"
 
     def ask(self, instance: Puzzle, language: str, rng: random.Random) -> str:
-        said = "".join(
-            f" {label}{_say(statement, language)}{_STOP[language]}"
-            for label, statement in zip(string.ascii_lowercase, instance.chain, strict=False)
-        )
+        said = "\n".join(_say(statement, language) for statement in instance.chain)
         return rng.choice(_QUESTIONS[language]).format(said)
 
     def reference(self, instance: Puzzle, language: str) -> str:
@@ -118,17 +110,17 @@ class Knights:
         return _assignment(tuple(rng.getrandbits(1) for _ in instance.roles) if noised else instance.roles)
 
     def work(self, instance: Puzzle, rng: random.Random, style: TraceStyle) -> Trace:
-        """Statement by statement: what is said, the speaker's role, what follows.
+        """Statement by statement, what is said and what follows, a line for each.
 
-        " a D says D or B is a knave D1 B0 b B blames A B0 A1"
+        "D says D or B is a knave D1 B0", "B blames A A1"
         """
         anchor = instance.chain[0]
         believed = dict(zip((anchor.speaker, anchor.subject), _anchor_roles(anchor.kind), strict=True))
-        text = f" a{_say(anchor, style.language)}" + "".join(f" {_name(p)}{r}" for p, r in believed.items())
-        for label, statement in zip(string.ascii_lowercase[1:], instance.chain[1:], strict=False):
+        text = _say(anchor, style.language) + "".join(f" {_name(p)}{role}" for p, role in believed.items())
+        for statement in instance.chain[1:]:
             role = believed[statement.speaker]
             new, right = f" {_name(statement.subject)}", role if statement.bit else 1 - role
-            text += f" {label}{_say(statement, style.language)} {_name(statement.speaker)}{role}"
+            text += f"\n{_say(statement, style.language)}"
             if rng.random() >= style.slip_frac:
                 believed[statement.subject] = right
             elif style.notices:
@@ -152,7 +144,7 @@ def _name(person: int) -> str:
 def _say(statement: Statement, language: str) -> str:
     speaker, subject = _name(statement.speaker), _name(statement.subject)
     if statement.kind == "link":
-        return f" {speaker}{CLAIMS[LANGUAGES.index(language)][statement.bit][statement.word]} {subject}"
+        return f"{speaker}{CLAIMS[LANGUAGES.index(language)][statement.bit][statement.word]} {subject}"
     return _SAYS[language][statement.kind].format(speaker, subject)
 
 

@@ -41,7 +41,8 @@ _CHAT = (
 
 def drill_document(rng: random.Random) -> str:
     """Single steps by the dozen, as in a school book: sums, copies, values read off, one liar's word."""
-    return rng.choice((_sums, _sums, _copies, _copies, _readings, _words_of_liars))(rng)
+    kinds = (_sums, _sums, _readings, _readings, _readings, _readings, _words_of_liars, _copies)
+    return rng.choice(kinds)(rng)
 
 
 def _sums(rng: random.Random) -> str:
@@ -54,27 +55,33 @@ def _sums(rng: random.Random) -> str:
 
 
 def _copies(rng: random.Random) -> str:
-    """A line without sense, written out once or twice more: of signs and words, or of letters and values.
-
-    The quickest way known to the mechanism that looks up what followed last time, which every other kind
-    of document then uses.
-    """
+    """A line of signs and words without sense, written out once or twice more."""
     letters = [f" {letter}" for letter in string.ascii_letters[:40]]
-    if rng.getrandbits(1):
-        values = rng.choice((string.digits, *(knaves + knights for knaves, knights in CLAIMS)))
-        line = "".join(rng.choice(letters) + rng.choice(values) for _ in range(rng.randint(4, 14)))
-    else:
-        words = [f" {word}" for pool in (_TOPICS, _KIND, _DULL) for each in pool.values() for word in each]
-        line = "".join(rng.choices((*string.digits, *"+-=", *letters, *words), k=rng.randint(6, 24)))
+    words = [f" {word}" for pool in (_TOPICS, _KIND, _DULL) for each in pool.values() for word in each]
+    line = "".join(rng.choices((*string.digits, *"+-=", *letters, *words), k=rng.randint(6, 24)))
     return "\n".join([line] * rng.randint(2, 3))
 
 
 def _readings(rng: random.Random) -> str:
-    """A row of labelled values, then the labels in another order, each with its value."""
+    """A row of labelled values, then the labels in another order, each with its value.
+
+    What a trace looks up is drilled as it stands there (a digit by its letter, a person's word by his
+    name), because a small model learns to look up each of them on its own.
+    """
     rows = []
     for _ in range(rng.randint(1, 3)):
-        letters, values = rng.choice(((string.ascii_lowercase[:14], 10), (string.ascii_uppercase[:6], 2)))
-        facts = [f" {label}{rng.randrange(values)}" for label in letters[: rng.randint(3, len(letters))]]
+        digits = tuple(string.digits)
+        labels, values = rng.choice(
+            (
+                ([f" {letter}" for letter in string.ascii_lowercase[:14]], digits),
+                ([f" {letter}" for letter in string.ascii_uppercase[:6]], digits),
+                *(
+                    ([f"\n{letter}" for letter in string.ascii_uppercase[:6]], knaves + knights)
+                    for knaves, knights in CLAIMS
+                ),
+            )
+        )
+        facts = [label + rng.choice(values) for label in labels[: rng.randint(3, len(labels))]]
         rows.append("".join(rng.sample(facts, len(facts))) + ":" + "".join(rng.sample(facts, len(facts))))
     return "\n".join(rows)
 

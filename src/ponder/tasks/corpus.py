@@ -57,8 +57,8 @@ def documents(seed: int, shard: int, count: int) -> Iterator[str]:
     """
     rng = derive_rng("corpus", seed, shard)
     writers: tuple[tuple[Callable[[random.Random], str], float], ...] = (
-        (problem_document, 0.64),
-        (drill_document, 0.22),
+        (problem_document, 0.60),
+        (drill_document, 0.26),
         (few_shot_document, 0.03),
         (verified_document, 0.03),
         (paper_template_document, 0.02),

@@ -10,7 +10,7 @@ import random
 import string
 
 from ponder.tasks.chains import MAX_TOTAL
-from ponder.tasks.knights import CLAIMS
+from ponder.tasks.knights import KNIGHT_VOTE
 
 _TOPICS = {
     "en": ("cats", "tea", "rain", "trees", "music", "stars", "bread", "rivers"),
@@ -65,35 +65,31 @@ def _copies(rng: random.Random) -> str:
 def _readings(rng: random.Random) -> str:
     """A row of labelled values, then the labels in another order, each with its value.
 
-    What a trace looks up is drilled as it stands there (a digit by its letter, a person's word by his
-    name), because a small model learns to look up each of them on its own.
+    What a trace looks up is drilled as it stands there (a letter's digit, a person's vote), because a
+    small model learns to look up each of them on its own.
     """
     rows = []
     for _ in range(rng.randint(1, 3)):
-        digits = tuple(string.digits)
-        labels, values = rng.choice(
+        labels = rng.choice(
             (
-                ([f" {letter}" for letter in string.ascii_lowercase[:14]], digits),
-                ([f" {letter}" for letter in string.ascii_uppercase[:6]], digits),
-                *(
-                    ([f"\n{letter}" for letter in string.ascii_uppercase[:6]], knaves + knights)
-                    for knaves, knights in CLAIMS
-                ),
+                [f" {letter}" for letter in string.ascii_lowercase[:14]],
+                [f" {letter}" for letter in string.ascii_uppercase[:6]],
+                [f":{letter}" for letter in string.ascii_uppercase[:6]],
             )
         )
-        facts = [label + rng.choice(values) for label in labels[: rng.randint(3, len(labels))]]
-        rows.append("".join(rng.sample(facts, len(facts))) + ":" + "".join(rng.sample(facts, len(facts))))
+        facts = [f"{label}{rng.randrange(10)}" for label in labels[: rng.randint(3, len(labels))]]
+        rows.append("".join(rng.sample(facts, len(facts))) + "|" + "".join(rng.sample(facts, len(facts))))
     return "\n".join(rows)
 
 
 def _words_of_liars(rng: random.Random) -> str:
-    """Who is known, what is said, what follows: " D1", "D blames A A0"."""
+    """Who is known, how he votes, what follows: " D1", "D:A3 A0"."""
     lines = []
     for _ in range(rng.randint(4, 10)):
         speaker, subject = rng.sample(string.ascii_uppercase[:6], 2)
-        role, bit = rng.getrandbits(1), rng.getrandbits(1)
-        said = rng.choice(rng.choice(CLAIMS)[bit])
-        lines.append(f" {speaker}{role}\n{speaker}{said} {subject} {subject}{role if bit else 1 - role}")
+        role, vote = rng.getrandbits(1), rng.randrange(10)
+        follows = role if vote >= KNIGHT_VOTE else 1 - role
+        lines.append(f" {speaker}{role}\n{speaker}:{subject}{vote} {subject}{follows}")
     return "\n".join(lines)
 
 

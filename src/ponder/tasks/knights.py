@@ -1,7 +1,7 @@
 """Knights and knaves with at least four people: who is honest, who lies?
 
-The first statement settles two people. In each that follows the person settled last speaks well of
-somebody new (says: a knight) or ill (says: a knave), so each step is one exclusive-or.
+The first statement settles two people. In each that follows the person settled last votes on somebody
+new: with 5 or more he says "a knight", below "a knave", so each step is one exclusive-or.
 """
 
 from __future__ import annotations
@@ -13,16 +13,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from ponder.tasks.family import CONNECTIVES, LANGUAGES, Trace, TraceStyle, between
+from ponder.tasks.family import CONNECTIVES, Trace, TraceStyle, between
 
-CLAIMS = (
-    ((" blames", " doubts", " fears", " mocks"), (" praises", " thanks", " trusts", " admires")),
-    ((" 骂", " 疑", " 怕", " 嘲"), (" 夸", " 谢", " 信", " 敬")),
-)
-"""How a settled person speaks of the next, by language and by what is claimed: 0 a knave, 1 a knight.
+KNIGHT_VOTE = 5
+"""Votes are digits: from this one on "a knight", below "a knave".
 
-Several words for each, and none twice in a puzzle: a small model learns to copy one of eight words long
-before one of two, whose guessing costs it little.
+A choice of ten, where "praises" or "blames" would be a choice of two: a small model learns to copy the
+former long before the latter, whose guessing costs it little.
 """
 
 _SAYS = {
@@ -32,21 +29,30 @@ _SAYS = {
 """A trace repeats a statement as the question has it, so the step is to copy and to conclude."""
 
 _QUESTIONS = {
-    "en": ("Who is a knight (1), who a knave (0)?\n{}", "Knights are truthful, knaves lie.\n{}\nWho is who?"),
-    "zh": ("谁是骑士(1)，谁是无赖(0)？\n{}", "骑士诚实，无赖撒谎。\n{}\n各是谁？"),
+    "en": (
+        "Knight (1) or knave (0)? A vote of 5 or more says knight.\n{}",
+        "Knights are truthful, knaves lie. Votes from 5 on: a knight.\n{}\nWho is who?",
+    ),
+    "zh": (
+        "骑士(1)还是无赖(0)？5分以上表示骑士。\n{}",
+        "骑士诚实，无赖撒谎。5分以上：骑士。\n{}\n各是谁？",
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`speaker` says of `subject`: link 1 praises, link 0 blames, both / some: see `_SAYS`."""
+    """`speaker` says of `subject`: link: a vote; both / some: see `_SAYS`."""
 
     kind: str
     speaker: int
     subject: int
-    bit: int
-    word: int = 0
-    """Which of the words in `CLAIMS`; the same in every language."""
+    vote: int = 0
+
+    @property
+    def bit(self) -> int:
+        """What is claimed of the subject: 1 a knight, 0 a knave."""
+        return int(self.vote >= KNIGHT_VOTE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +81,11 @@ class Knights:
         roles = [0] * count
         kind = rng.choice(("both", "some"))
         roles[people[0]], roles[people[1]] = _anchor_roles(kind)
-        chain = [Statement(kind, people[0], people[1], 0)]
-        words = [rng.sample(range(len(each)), len(each)) for each in CLAIMS[0]]
+        chain = [Statement(kind, people[0], people[1])]
         for known, new in pairwise(people[1:]):
-            bit = rng.getrandbits(1)
-            roles[new] = roles[known] if bit else 1 - roles[known]
-            chain.append(Statement("link", known, new, bit, words[bit][len(chain) % len(words[bit])]))
+            statement = Statement("link", known, new, rng.randrange(10))
+            roles[new] = roles[known] if statement.bit else 1 - roles[known]
+            chain.append(statement)
         return Puzzle(tuple(roles), tuple(chain))
 
     def key(self, instance: Puzzle) -> str:
@@ -112,7 +117,7 @@ class Knights:
     def work(self, instance: Puzzle, rng: random.Random, style: TraceStyle) -> Trace:
         """Statement by statement, what is said and what follows, a line for each.
 
-        "D says D or B is a knave D1 B0", "B blames A A1"
+        "D says D or B is a knave D1 B0", "B:A3 A1"
         """
         anchor = instance.chain[0]
         believed = dict(zip((anchor.speaker, anchor.subject), _anchor_roles(anchor.kind), strict=True))
@@ -144,9 +149,9 @@ def _name(person: int) -> str:
 def _say(statement: Statement, language: str) -> str:
     speaker, subject = _name(statement.speaker), _name(statement.subject)
     if statement.kind == "link":
-        return f"{speaker}{CLAIMS[LANGUAGES.index(language)][statement.bit][statement.word]} {subject}"
+        return f"{speaker}:{subject}{statement.vote}"
     return _SAYS[language][statement.kind].format(speaker, subject)
 
 
 def _assignment(roles: tuple[int, ...]) -> str:
-    return " ".join(f"{_name(person)}{role}" for person, role in enumerate(roles))
+    return "".join(f" {_name(person)}{role}" for person, role in enumerate(roles))

@@ -10,7 +10,6 @@ import random
 import string
 
 from ponder.tasks.chains import MAX_TOTAL
-from ponder.tasks.knights import KNIGHT_VOTE
 
 _TOPICS = {
     "en": ("cats", "tea", "rain", "trees", "music", "stars", "bread", "rivers"),
@@ -83,13 +82,13 @@ def _readings(rng: random.Random) -> str:
 
 
 def _words_of_liars(rng: random.Random) -> str:
-    """Who is known, how he votes, what follows: " D1", "D:A3 A0"."""
+    """Who is known, how he votes, what follows: "=1", "D:A3=0 A0"."""
     lines = []
     for _ in range(rng.randint(4, 10)):
         speaker, subject = rng.sample(string.ascii_uppercase[:6], 2)
         role, vote = rng.getrandbits(1), rng.randrange(10)
-        follows = role if vote >= KNIGHT_VOTE else 1 - role
-        lines.append(f" {speaker}{role}\n{speaker}:{subject}{vote} {subject}{follows}")
+        follows = (role + vote) % 2
+        lines.append(f" {speaker}{role}={role}\n{speaker}:{subject}{vote}={follows} {subject}{follows}")
     return "\n".join(lines)
 
 

@@ -1,7 +1,10 @@
 """Knights and knaves with at least four people: who is honest, who lies?
 
 The first statement settles two people. In each that follows the person settled last votes on somebody
-new: with 5 or more he says "a knight", below "a knave", so each step is one exclusive-or.
+new: an even digit says "a knight", an odd one "a knave", so each step is one exclusive-or.
+
+Votes are digits because a small model learns to copy one of ten long before one of two ("praises" or
+"blames"), whose guessing costs it little.
 """
 
 from __future__ import annotations
@@ -15,13 +18,6 @@ from typing import Any
 
 from ponder.tasks.family import CONNECTIVES, Trace, TraceStyle, between
 
-KNIGHT_VOTE = 5
-"""Votes are digits: from this one on "a knight", below "a knave".
-
-A choice of ten, where "praises" or "blames" would be a choice of two: a small model learns to copy the
-former long before the latter, whose guessing costs it little.
-"""
-
 _SAYS = {
     "en": {"both": "{0} says {0} and {1} are knaves", "some": "{0} says {0} or {1} is a knave"},
     "zh": {"both": "{0} 说 {0} 和 {1} 都是无赖", "some": "{0} 说 {0} 或 {1} 是无赖"},
@@ -30,12 +26,12 @@ _SAYS = {
 
 _QUESTIONS = {
     "en": (
-        "Knight (1) or knave (0)? A vote of 5 or more says knight.\n{}",
-        "Knights are truthful, knaves lie. Votes from 5 on: a knight.\n{}\nWho is who?",
+        "Knight (1) or knave (0)? An odd vote says knave.\n{}",
+        "Knights are truthful, knaves lie. Even votes: a knight.\n{}\nWho is who?",
     ),
     "zh": (
-        "骑士(1)还是无赖(0)？5分以上表示骑士。\n{}",
-        "骑士诚实，无赖撒谎。5分以上：骑士。\n{}\n各是谁？",
+        "骑士(1)还是无赖(0)？奇数票表示无赖。\n{}",
+        "骑士诚实，无赖撒谎。偶数票：骑士。\n{}\n各是谁？",
     ),
 }
 
@@ -52,7 +48,7 @@ class Statement:
     @property
     def bit(self) -> int:
         """What is claimed of the subject: 1 a knight, 0 a knave."""
-        return int(self.vote >= KNIGHT_VOTE)
+        return int(self.vote % 2 == 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +113,24 @@ class Knights:
     def work(self, instance: Puzzle, rng: random.Random, style: TraceStyle) -> Trace:
         """Statement by statement, what is said and what follows, a line for each.
 
-        "D says D or B is a knave D1 B0", "B:A3 A1"
+        "D says D or B is a knave D1 B0=0", "B:A3=1 A1"
         """
         anchor = instance.chain[0]
         believed = dict(zip((anchor.speaker, anchor.subject), _anchor_roles(anchor.kind), strict=True))
         text = _say(anchor, style.language) + "".join(f" {_name(p)}{role}" for p, role in believed.items())
+        text += f"={believed[anchor.subject]}"
         for statement in instance.chain[1:]:
             role = believed[statement.speaker]
-            new, right = f" {_name(statement.subject)}", role if statement.bit else 1 - role
-            text += f"\n{_say(statement, style.language)}"
-            if rng.random() >= style.slip_frac:
-                believed[statement.subject] = right
-            elif style.notices:
-                text += f"{new}{1 - right}{CONNECTIVES[style.language]['wait']}"
-                believed[statement.subject] = right
-            else:
-                believed[statement.subject] = 1 - right
-            text += f"{new}{believed[statement.subject]}"
+            right = role if statement.bit else 1 - role
+            text += f"\n{_say(statement, style.language)}={right}"
+            believed[statement.subject] = right
+            if rng.random() < style.slip_frac:
+                text = text[:-1] + str(1 - right)
+                if style.notices:
+                    text += f"{CONNECTIVES[style.language]['wait']}={right}"
+                else:
+                    believed[statement.subject] = 1 - right
+            text += f" {_name(statement.subject)}{believed[statement.subject]}"
         return Trace(text, _assignment(tuple(believed[person] for person in range(len(instance.roles)))))
 
 

@@ -79,7 +79,7 @@ def pretrain(job: PretrainJob) -> PretrainProgress:
     optimizer = Optimizer(job.policy.named_parameters(), job.stage.optimizer)
     done = _resume(job, optimizer)
     total, every = num_steps(job.stage), job.stage.checkpoints.every
-    metrics = MetricsWriter(job.folder, done.step // REPORTED_EVERY, contiguous=False)
+    metrics = MetricsWriter(job.folder, _line(done.step, total), contiguous=False)
     watch = Stopwatch()
     with LiveLine(job.stage.name, total, done.step, shown=job.live) as live:
         while done.step < total and not job.limits.reached() and not job.limits.signalled:
@@ -92,7 +92,7 @@ def pretrain(job: PretrainJob) -> PretrainProgress:
             if done.step % REPORTED_EVERY == 0 or done.step == total:
                 mean = sum(done.losses) / len(done.losses)
                 values = {"loss/token/mean": mean, "gradient/norm/last": report.grad_norm, "lr": report.lr}
-                metrics.write(done.step // REPORTED_EVERY, {"tokens": done.tokens, **values}, watch.seconds())
+                metrics.write(_line(done.step, total), {"tokens": done.tokens, **values}, watch.seconds())
                 live.update(done.step, {"loss": f"{mean:.4f}", "tokens": f"{done.tokens / 1e6:.1f}M"})
                 done = replace(done, losses=())
             if done.step % every == 0 or done.step == total:
@@ -101,6 +101,14 @@ def pretrain(job: PretrainJob) -> PretrainProgress:
         _save(job, done, optimizer)
     job.limits.check_signal()
     return done
+
+
+def _line(step: int, total: int) -> int:
+    """Number of the line of metrics that ends with this step, or that ended last before it.
+
+    The stage's last step ends a line of its own, however few steps it holds.
+    """
+    return -(-step // REPORTED_EVERY) if step == total else step // REPORTED_EVERY
 
 
 def next_documents(job: PretrainJob, done: PretrainProgress) -> tuple[list[Document], PretrainProgress]:

@@ -65,7 +65,7 @@ def _core(task: str, question: str) -> str:
         "parity": r"( [a-z]\d){6,}",
         "countdown": r"\d( \d){2,}|\d+",
         "choice": r"\d\+\d|( [a-z]\d+){8,}",
-        "knights": r"(?m)^[A-E] .+$",
+        "knights": r"(?m)^[A-E][ :].+$",
     }[task]
     found = [match.group(0).strip() for match in re.finditer(pattern, question)]
     return task + "|".join(sorted(found) if task == "countdown" else found) if found else ""

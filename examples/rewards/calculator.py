@@ -1,6 +1,6 @@
 """A reward from one's own file: are the sums that a GSM8K solution marks as `<<48/2=24>>` right?
 
-    rewards: [{name: examples/rewards/calculator.py:calculator}]
+rewards: [{name: examples/rewards/calculator.py:calculator}]
 """
 
 import ast

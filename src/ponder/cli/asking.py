@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ponder.config import EvaluationConfig
+    from ponder.evaluation import Evaluation
     from ponder.pipeline.bench import Bench
+    from ponder.types import Problem
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="A shipped model's name, or a Hugging Face folder.")
@@ -40,13 +41,46 @@ def open_model(model: str, template: str, threads: int | None) -> Bench:
     return open_bench(model, template, hardware)
 
 
-def evaluation_config(samples: int, temperature: float, top_p: float, max_tokens: int) -> EvaluationConfig:
-    """How completions are drawn, as the options say."""
-    from ponder.config import EvaluationConfig
+def ask_model(
+    model: str,
+    problems: str,
+    *,
+    limit: int,
+    languages: str,
+    grader: str,
+    samples: int,
+    temperature: float,
+    top_p: float,
+    max_tokens: int,
+    template: str,
+    seed: int,
+    slots: int,
+    threads: int | None,
+    keep_texts: bool = True,
+) -> tuple[list[Problem], Evaluation]:
+    """The problems that the options name, and the model's graded completions of them."""
+    from ponder.config import EngineConfig, EvaluationConfig, TaskConfig
+    from ponder.evaluation import evaluate_policy
+    from ponder.pipeline.problems import named_problems
 
-    return EvaluationConfig(
-        samples=samples, temperature=temperature, top_p=top_p, max_new_tokens=max_tokens, every=0
+    task = TaskConfig(name=problems, languages=tuple(languages.split(",")), grader=grader, limit=None)
+    asked, chance = named_problems(task, limit, seed)
+    bench = open_model(model, template, threads)
+    evaluation = evaluate_policy(
+        bench.engine(EngineConfig(num_slots=slots)),
+        asked,
+        bench.template,
+        EvaluationConfig(
+            samples=samples, temperature=temperature, top_p=top_p, max_new_tokens=max_tokens, every=0
+        ),
+        encode=bench.tokenizer.encode,
+        stop_token_ids=bench.stop_token_ids,
+        seed=seed,
+        apply_chat=bench.apply_chat,
+        chance=chance,
+        keep_texts=keep_texts,
     )
+    return asked, evaluation
 
 
 def write_json_lines(rows: Iterable[Mapping[str, Any]], out: Path | None) -> int:

@@ -34,24 +34,23 @@ def evaluate(
 
     Shows pass@1, corrected for chance, with 95% intervals, and the share in the right format.
     """
-    from ponder.config import EngineConfig, TaskConfig
-    from ponder.evaluation import evaluate_policy, evaluation_to_json, summarise
-    from ponder.pipeline.problems import named_problems
+    from ponder.evaluation import evaluation_to_json, summarise
     from ponder.pipeline.showing import score_table
 
-    task = TaskConfig(name=benchmark, languages=tuple(languages.split(",")), grader=grader, limit=None)
-    asked, chance = named_problems(task, problems, seed)
-    bench = asking.open_model(model, template, threads)
-    evaluation = evaluate_policy(
-        bench.engine(EngineConfig(num_slots=slots)),
-        asked,
-        bench.template,
-        asking.evaluation_config(samples, temperature, top_p, max_tokens),
-        encode=bench.tokenizer.encode,
-        stop_token_ids=bench.stop_token_ids,
+    _, evaluation = asking.ask_model(
+        model,
+        benchmark,
+        limit=problems,
+        languages=languages,
+        grader=grader,
+        samples=samples,
+        temperature=temperature,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        template=template,
         seed=seed,
-        apply_chat=bench.apply_chat,
-        chance=chance,
+        slots=slots,
+        threads=threads,
     )
     for line in score_table(summarise(evaluation)):
         typer.echo(line)

@@ -33,22 +33,20 @@ def sample(
     ] = None,
 ) -> None:
     """Sample completions, one JSON line each."""
-    from ponder.config import EngineConfig, TaskConfig
-    from ponder.evaluation import evaluate_policy
-    from ponder.pipeline.problems import named_problems
-
-    task = TaskConfig(name=problems, languages=tuple(languages.split(",")), grader=grader, limit=None)
-    asked, _ = named_problems(task, limit, seed)
-    bench = asking.open_model(model, template, threads)
-    evaluation = evaluate_policy(
-        bench.engine(EngineConfig(num_slots=slots)),
-        asked,
-        bench.template,
-        asking.evaluation_config(samples, temperature, top_p, max_tokens),
-        encode=bench.tokenizer.encode,
-        stop_token_ids=bench.stop_token_ids,
+    asked, evaluation = asking.ask_model(
+        model,
+        problems,
+        limit=limit,
+        languages=languages,
+        grader=grader,
+        samples=samples,
+        temperature=temperature,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        template=template,
         seed=seed,
-        apply_chat=bench.apply_chat,
+        slots=slots,
+        threads=threads,
     )
     count = asking.write_json_lines(_rows(evaluation), out)
     if out is not None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ponder.errors import ModelError, nearest
 from ponder.models.policy import Policy
-from ponder.models.weights import read_json, write_json
+from ponder.models.weights import read_json, write_file, write_json
 
 if TYPE_CHECKING:
     from ponder.config import LoRAConfig
@@ -116,7 +116,6 @@ def merged_tensors(policy: Policy) -> dict[str, Tensor]:
 def save_adapter(policy: Policy, folder: str | Path, base: str | Path) -> None:
     """Writes adapter_config.json and adapter_model.safetensors as peft does; `base` is what it belongs to."""
     from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
 
     if not has_adapter(policy):
         raise ModelError("the policy has no adapter to save; load it with `lora`")
@@ -125,7 +124,7 @@ def save_adapter(policy: Policy, folder: str | Path, base: str | Path) -> None:
     network: Any = _network(policy)
     tensors = get_peft_model_state_dict(network, save_embedding_layers=False)
     named = {f"{_PEFT_PREFIX}{name}": tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(named, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+    write_file(named, folder / ADAPTER_WEIGHTS)
     config = network.peft_config["default"]
     config.base_model_name_or_path = str(base)
     # Targets are held as a set, whose order changes from process to process.

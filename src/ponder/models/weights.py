@@ -108,15 +108,21 @@ def write_tensors(tensors: Mapping[str, Tensor], folder: Path, max_shard_bytes: 
         shards[-1][name] = tensor.detach().to("cpu").contiguous()
         size += tensor.nbytes
     if len(shards) == 1:
-        save_file(shards[0], folder / SINGLE, metadata={"format": "pt"})
+        write_file(shards[0], folder / SINGLE)
         return
     places: dict[str, str] = {}
     for number, shard in enumerate(shards, start=1):
         file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        save_file(shard, folder / file, metadata={"format": "pt"})
+        write_file(shard, folder / file)
         places.update(dict.fromkeys(shard, file))
     total = sum(tensor.nbytes for tensor in tensors.values())
     write_json(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": places})
+
+
+def write_file(tensors: Mapping[str, Tensor], file: Path) -> None:
+    """One safetensors file, as readable as the folder it lies in: the library makes it its owner's alone."""
+    save_file(dict(tensors), file, metadata={"format": "pt"})
+    file.chmod(file.parent.stat().st_mode & 0o666)
 
 
 def read_json(file: Path) -> dict[str, Any]:

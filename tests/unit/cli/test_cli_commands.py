@@ -72,6 +72,12 @@ def test_tables_are_listed(table: str, entries: tuple[str, ...], ponder: Callabl
     assert set(entries) <= set(names)
 
 
+def test_presets_of_rewards_are_listed_as_a_recipe_writes_them(ponder: Callable[..., str]):
+    said = ponder("list", "rewards")
+    assert "rewards: notes_0.7_0.3" in said
+    assert "0.7 accuracy + 0.3 format" in said
+
+
 def test_an_unknown_table_gets_the_nearest_name(ponder: Callable[..., str]):
     assert 'Did you mean "tasks"?' in ponder("list", "task", code=2)
 

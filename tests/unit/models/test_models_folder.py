@@ -45,6 +45,8 @@ def test_saved_folders_open_in_transformers(kind: str, shard_bytes: int, tmp_pat
     save_policy(policy, tmp_path / "ours", word_tokenizer(), max_shard_bytes=shard_bytes)
     assert len(list((tmp_path / "ours").glob("*.safetensors"))) == 1 or shard_bytes == 30_000
     assert (tmp_path / "ours" / "model.safetensors.index.json").exists() == (shard_bytes == 30_000)
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "ours").iterdir() if path.is_file()}
+    assert len(modes) == 1, "weights are as readable as the rest of the folder"
     network, report = AutoModelForCausalLM.from_pretrained(
         tmp_path / "ours", output_loading_info=True, dtype="auto", attn_implementation="eager"
     )

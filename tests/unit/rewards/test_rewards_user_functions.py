@@ -7,6 +7,7 @@ import pytest
 
 from ponder.config import RewardConfig
 from ponder.errors import RecipeError, RewardError
+from ponder.plugins import load_plugin
 from ponder.rewards import Scorer, ScoringSpec, load_reward
 from ponder.rewards.scoring import make_job
 from ponder.types import Completion, Finish, Problem, Prompt, RolloutGroup
@@ -211,3 +212,18 @@ def test_files_are_checked_without_being_run(tmp_path, source, spec, message):
 def test_something_that_is_no_function(file):
     with pytest.raises(RewardError, match="number is int, not a function"):
         load_reward(f"{file}:number")
+
+
+def test_the_calculator_of_the_examples_by_hand():
+    calculator = load_plugin(f"{Path(__file__).parents[3]}/examples/rewards/calculator.py:calculator")
+    texts = {
+        "48/2 = <<48/2=24>>24 and <<48+24=72>>72": 1.0,
+        "<<48/2=24>>24, <<48+24=71>>71": 0.5,
+        "<<1/3=0.33>>": 1.0,
+        "<<1/0=0>>": 0.0,
+        "<<__import__('os')=1>>": 0.0,
+        "<<9**9=387420489>>": 0.0,
+        "no sums": 0.0,
+        "<<2+2=four>>": 0.0,
+    }
+    assert calculator(None, list(texts)) == list(texts.values())

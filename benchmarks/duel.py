@@ -7,6 +7,7 @@ blocks on a read and uses no processor.
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -130,9 +131,18 @@ def ask(setting: Setting, task: str, **options: Any) -> dict[str, Any]:
 
 
 def take_turns(
-    setting: Setting, shape: Shape, mode: str, sides: dict[str, dict[str, Any]], steps: int, warm_up: int
+    setting: Setting,
+    shape: Shape,
+    mode: str,
+    sides: dict[str, dict[str, Any]],
+    steps: int,
+    warm_up: int,
+    give_up_s: float = math.inf,
 ) -> dict[str, Samples]:
-    """Each side's samples of `steps` steps after `warm_up`; `sides` gives their settings by name."""
+    """Each side's samples of `steps` steps after `warm_up`; `sides` gives their settings by name.
+
+    After a warm-up step that takes longer than `give_up_s` none is timed.
+    """
     total = steps + warm_up
     with ExitStack() as open_workers:
         workers = {
@@ -141,9 +151,11 @@ def take_turns(
         }
         about = {name: worker.hear("ready") for name, worker in workers.items()}
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
-        for _ in range(total):
+        for number in range(total):
             for name, worker in workers.items():
                 rows[name].append(worker.step())
+            if number < warm_up and any(each[-1]["seconds"] > give_up_s for each in rows.values()):
+                break
         for name, worker in workers.items():
             about[name] |= worker.stop()
     return {name: Samples(name, sides[name], rows[name], warm_up, about[name]) for name in workers}

@@ -209,11 +209,12 @@ def _settings(table: dict[str, Any]) -> list[str]:
 
 def _trial(trial: dict[str, Any], shape: dict[str, Any], defaults: dict[str, Any]) -> str:
     fewer = "" if trial["prompts"] == shape["num_prompts"] else f" ({trial['prompts']} prompts)"
-    outcome = (
-        f"{min(trial['seconds']):.2f} s, peak {trial['peak_bytes'] / 2**20:,.0f} MiB"
-        if trial["seconds"]
-        else "did not run"
-    )
+    if trial["error"]:
+        outcome = "did not run"
+    elif trial["seconds"]:
+        outcome = f"{min(trial['seconds']):.2f} s, peak {trial['peak_bytes'] / 2**20:,.0f} MiB"
+    else:
+        outcome = f"given up after a first step of {trial['warm_up_s']:.2f} s"
     return f"{differences(trial['settings'], defaults)}{fewer}: {outcome}"
 
 

@@ -1,11 +1,13 @@
 """Each side's fastest settings on this machine, one axis after the other; everything tried is kept.
 
 An axis is tried on top of the best of the axes before it. Among settings within 2% of the fastest the one
-with the smaller peak of memory is taken: the same rule for both sides.
+with the smaller peak of memory is taken. A setting whose first step, which is not timed, takes half as long
+again as the best first step of its axis is given up. The same rules for both sides.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +19,7 @@ from benchmarks.shapes import Shape
 _TOLERANCE = 1.02
 _STEPS = 1
 """Timed per trial, after one that is not."""
+_GIVE_UP = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +71,11 @@ def find_fastest(
             best,
             *({**best, axis.key: value} for value in axis.values if best.get(axis.key) != value),
         ]
-        results = []
+        results: list[dict[str, Any]] = []
         for each in candidates:
-            results.append(_trial(setting, tried, side, mode, each, trials))
+            firsts = [result["warm_up_s"] for result in results if result["seconds"]]
+            give_up_s = _GIVE_UP * min(firsts, default=math.inf)
+            results.append(_trial(setting, tried, side, mode, each, trials, give_up_s))
             print(f"    {side} {mode}, {differences(each, defaults)}: {_outcome(results[-1])}", flush=True)
         chosen = _choose(results)
         if chosen is None:
@@ -97,15 +102,17 @@ def _trial(
     mode: str,
     settings: dict[str, Any],
     trials: list[dict[str, Any]],
+    give_up_s: float,
 ) -> dict[str, Any]:
     """One process with these settings; a trial already made is not made again."""
     known = {"mode": mode, "prompts": shape.num_prompts, "settings": settings}
     for trial in trials:
         if all(trial[key] == value for key, value in known.items()):
             return trial
-    trial = {**known, "seconds": [], "peak_bytes": 0, "error": ""}
+    trial = {**known, "seconds": [], "warm_up_s": None, "peak_bytes": 0, "error": ""}
     try:
-        samples = take_turns(setting, shape, mode, {side: settings}, _STEPS, 1)[side]
+        samples = take_turns(setting, shape, mode, {side: settings}, _STEPS, 1, give_up_s)[side]
+        trial["warm_up_s"] = samples.rows[0]["seconds"]
         trial |= {"seconds": samples.seconds(), "peak_bytes": samples.about["peak_bytes"]}
     except WorkerError as error:
         trial["error"] = str(error)
@@ -114,4 +121,8 @@ def _trial(
 
 
 def _outcome(trial: dict[str, Any]) -> str:
-    return f"{min(trial['seconds']):.2f} s" if trial["seconds"] else "did not run"
+    if trial["error"]:
+        return "did not run"
+    return (
+        f"{min(trial['seconds']):.2f} s" if trial["seconds"] else f"given up after {trial['warm_up_s']:.2f} s"
+    )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from small_run import make_files, recipe_data, run
 
-from ponder.errors import RecipeError
+from ponder.errors import RecipeError, UserError
 from ponder.evaluation import load_evaluation
 from ponder.pipeline.recipe import build_recipe
 from ponder.storage.records import read_metrics
@@ -105,3 +105,29 @@ def test_a_changed_base_is_noticed(files: dict[str, str], tmp_path: Path):
     (model / "chat_template.jinja").write_text("{{ messages }}")
     with pytest.raises(RecipeError, match="changed: policy"):
         run(recipe, tmp_path / "run")
+
+
+def test_another_number_format_is_another_run(files: dict[str, str], tmp_path: Path):
+    data = recipe_data(files, num_iterations=2, evaluate=None)
+    run(build_recipe(data), tmp_path / "run", max_steps=1)
+    with pytest.raises(RecipeError, match=r"changed: hardware\.dtype"):
+        run(build_recipe(data, ["hardware.dtype=bfloat16"]), tmp_path / "run")
+
+
+def test_an_error_before_anything_was_computed_leaves_no_folder_and_one_after_it_does(
+    files: dict[str, str], tmp_path: Path
+):
+    def recipe(body: str, name: str) -> Any:
+        reward = tmp_path / name
+        reward.write_text(f"def reward(completions, **columns):\n    {body}\n")
+        data = recipe_data({**files, "reward.py": str(reward)}, num_iterations=2)
+        data["stages"][0]["rewards"] = [{"name": f"{reward}:reward"}]
+        return build_recipe(data)
+
+    with pytest.raises(UserError):
+        run(recipe("return 1 / 0", "raises.py"), tmp_path / "late")
+    kept = list((tmp_path / "late" / "stages").glob("*/evaluations/*"))
+    assert kept, "the evaluation of the base was computed before the reward raised"
+    with pytest.raises(UserError):
+        run(recipe("return [", "broken.py"), tmp_path / "early")
+    assert not (tmp_path / "early").exists()

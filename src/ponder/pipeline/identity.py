@@ -12,8 +12,15 @@ from ponder.storage.lineage import stage_key
 
 
 def stage_config(recipe: Recipe, stage: StageConfig) -> dict[str, Any]:
-    """The stage's own block with what it takes from the recipe: seed, template, tasks."""
-    config: dict[str, Any] = {"stage": stage.model_dump(mode="json"), "seed": recipe.seed}
+    """The stage's own block with what it takes from the recipe: seed, number format, template, tasks.
+
+    Of the machine only `hardware.dtype` counts: a run may move to another machine, not to other numbers.
+    """
+    config: dict[str, Any] = {
+        "stage": stage.model_dump(mode="json"),
+        "seed": recipe.seed,
+        "hardware.dtype": recipe.hardware.dtype,
+    }
     if stage.kind != "pretrain":
         config["template"] = recipe.template
         config["tasks"] = [task.model_dump(mode="json") for task in recipe.tasks]

@@ -199,7 +199,9 @@ def _continued(directory: StageDirectory, known: StageRecord, now: StageRecord, 
 def _other_inputs(directory: StageDirectory, known: StageRecord, now: StageRecord) -> str:
     """Which input of a stage is not the one it was begun with."""
     before, after = (
-        {item.name: item.sha256 for item in record.inputs} | dict(record.user_files)
+        {item.name: item.sha256 for item in record.inputs}
+        | dict(record.user_files)
+        | {key: hash_json(value) for key, value in semantic_config(record.config).items()}
         for record in (known, now)
     )
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))

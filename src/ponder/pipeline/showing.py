@@ -115,8 +115,8 @@ def _comparison_table(rows: Sequence[Comparison], after: Evaluation) -> Iterator
     scores = {(row.task, row.language): row for row in summarise(after)}
     yield ""
     yield (
-        f"  {'task':<14} {'language':<8} {'before':>7} {'after':>7} {'gain':>7} {'95% interval':>16} "
-        f"{'format':>7} {'length':>7}"
+        f"  {'task':<14} {'language':<8} {'problems':>8} {'before':>7} {'after':>7} {'gain':>7} "
+        f"{'95% interval':>16} {'format':>7} {'length':>7}"
     )
     for row in rows:
         score = scores.get((row.task, row.language))
@@ -124,7 +124,8 @@ def _comparison_table(rows: Sequence[Comparison], after: Evaluation) -> Iterator
         interval = f"{100 * gain.low:.1f} to {100 * gain.high:.1f}" if gain is not None else ""
         ratio = f"x{row.right_length_ratio:.2f}" if row.right_length_ratio is not None else ""
         yield (
-            f"  {row.task:<14} {row.language:<8} {_percent(row.before):>7} {_percent(row.after):>7} "
+            f"  {row.task:<14} {row.language:<8} {row.num_problems:>8} "
+            f"{_percent(row.before):>7} {_percent(row.after):>7} "
             f"{_percent(gain):>7} {interval:>16} "
             f"{_percent(score.well_formed if score else None):>7} {ratio:>7}"
         )
@@ -136,7 +137,9 @@ def score_table(rows: Sequence[Scores]) -> Iterator[str]:
     k = max((k for row in rows for k in row.pass_at_k), default=1)
     many = f" {f'pass@{k}':>8} {f'cons@{k}':>8}" if k > 1 else ""
     yield ""
-    head = f"  {'task':<14} {'language':<8} {'pass@1':>7} {'95% interval':>16} {'corrected':>9}"
+    head = (
+        f"  {'task':<14} {'language':<8} {'problems':>8} {'pass@1':>7} {'95% interval':>16} {'corrected':>9}"
+    )
     yield f"{head}{many} {'format':>7}"
     for row in rows:
         name = "all" if row.task == ALL else row.task
@@ -145,7 +148,7 @@ def score_table(rows: Sequence[Scores]) -> Iterator[str]:
         values = (row.pass_at_k.get(k), row.cons_at_k.get(k))
         many = "".join(f" {_percent(value):>8}" for value in values) if k > 1 else ""
         yield (
-            f"  {name:<14} {row.language:<8} {_percent(score):>7} {interval:>16} "
+            f"  {name:<14} {row.language:<8} {row.num_problems:>8} {_percent(score):>7} {interval:>16} "
             f"{_percent(row.corrected):>9}{many} {_percent(row.well_formed):>7}"
         )
 

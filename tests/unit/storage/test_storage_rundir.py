@@ -229,6 +229,11 @@ def test_a_key_does_not_depend_on_the_rest():
     assert semantic_config({"a": [{"checkpoints": 1, "b": (2,)}], "engine": 3}) == {"a": [{"b": [2]}]}
 
 
+def test_options_of_a_users_own_count_whatever_their_names():
+    tasks = [{"name": "mine", "options": {"engine": "v8", "checkpoints": 3}, "engine": 1}]
+    assert semantic_config({"tasks": tasks}) == {"tasks": [{"name": "mine", "options": tasks[0]["options"]}]}
+
+
 # --- stage.json ------------------------------------------------------------------------------------
 
 

@@ -109,9 +109,8 @@ MEANINGS: dict[str, str] = {
     "PretrainStage.text_column": "Column of a JSONL corpus that holds the text.",
     "PretrainStage.num_tokens": "Tokens in all.",
     "PretrainStage.tokens_per_step": "Tokens of an optimizer step, at least; documents stay whole.",
-    "PretrainStage.optimizer": "As in an algorithm. A block given here replaces all of this default.",
-    "PretrainStage.checkpoints": "`every` counts optimizer steps here. A block given here replaces all of "
-    "this default.",
+    "PretrainStage.optimizer": "As in an algorithm.",
+    "PretrainStage.checkpoints": "`every` counts optimizer steps here.",
     "EvaluateStage.kind": "Which kind of stage this is.",
     "EvaluateStage.name": "As in an rl stage.",
     "EvaluateStage.init": "base, or the name of an earlier stage.",

@@ -157,6 +157,8 @@ class TaskConfig(Section):
     weight: PositiveFloat = 1.0
     limit: int | None = Field(None, gt=0)
     """Only the first so many problems of a file."""
+    held_out_frac: float = Field(0.1, ge=0, lt=1)
+    """Of a file's rows without a `split` column: the share held out from training, by a hash of their ids."""
 
 
 class DataConfig(Section):
@@ -196,6 +198,8 @@ class EvaluationConfig(Section):
     temperature: float = Field(0.6, ge=0)
     top_p: float = Field(0.95, gt=0, le=1)
     max_new_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    """Besides those of the stage's own sampling."""
     every: int = Field(0, ge=0)
     """Also every so many iterations, 0: only at the start and the end."""
     every_problems: PositiveInt = 64

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -119,15 +121,64 @@ def test_an_error_before_anything_was_computed_leaves_no_folder_and_one_after_it
 ):
     def recipe(body: str, name: str) -> Any:
         reward = tmp_path / name
-        reward.write_text(f"def reward(completions, **columns):\n    {body}\n")
+        reward.write_text(f"calls = []\ndef reward(completions, **columns):\n    {body}\n")
         data = recipe_data({**files, "reward.py": str(reward)}, num_iterations=2)
         data["stages"][0]["rewards"] = [{"name": f"{reward}:reward"}]
         return build_recipe(data)
 
+    # The probe before the base is evaluated asks for eight groups.
+    body = "calls.append(1); return [float(len(set(t))) if len(calls) <= 8 else 1 / 0 for t in completions]"
     with pytest.raises(UserError):
-        run(recipe("return 1 / 0", "raises.py"), tmp_path / "late")
+        run(recipe(body, "raises.py"), tmp_path / "late")
     kept = list((tmp_path / "late" / "stages").glob("*/evaluations/*"))
     assert kept, "the evaluation of the base was computed before the reward raised"
     with pytest.raises(UserError):
         run(recipe("return [", "broken.py"), tmp_path / "early")
     assert not (tmp_path / "early").exists()
+
+
+def test_an_evaluation_of_other_weights_is_made_again(files: dict[str, str], tmp_path: Path):
+    """Iteration 2 is reached twice with different rewards; the scores are those of the second time."""
+    reward = tmp_path / "reward.py"
+    text = Path(files["reward.py"]).read_text()
+    reward.write_text(text)
+    evaluate = {"problems": 2, "samples": 2, "every": 2, "every_problems": 2, "every_samples": 2}
+    options = {"num_iterations": 4, "evaluate": evaluate, "checkpoints": {"every": 1, "keep": 4}}
+    recipe = build_recipe(recipe_data({**files, "reward.py": str(reward)}, **options))
+    run(recipe, tmp_path / "run", max_steps=6)
+    stage = tmp_path / "run" / "stages" / "01-rl"
+    first = load_evaluation(stage / "evaluations" / "iteration-000002-part")
+    shutil.rmtree(stage / "checkpoints")
+    reward.write_text(text.replace("islower", "isupper"))
+    run(recipe, tmp_path / "run")
+    second = load_evaluation(stage / "evaluations" / "iteration-000002-part")
+    assert first.settings.policy != second.settings.policy
+    base = load_evaluation(stage / "evaluations" / "iteration-000000-part")
+    assert base.settings.policy not in (first.settings.policy, second.settings.policy)
+
+
+def test_which_prompts_are_asked_is_part_of_a_run(files: dict[str, str], tmp_path: Path):
+    data = recipe_data(files, num_iterations=2, evaluate=None)
+    run(build_recipe(data), tmp_path / "run", max_steps=1)
+    with pytest.raises(RecipeError, match=r"changed: engine\.max_prompt_tokens"):
+        run(build_recipe(data, ["engine.max_prompt_tokens=30"]), tmp_path / "run")
+
+
+def test_a_held_out_prompt_that_is_too_long_is_left_out_and_said(files: dict[str, str], tmp_path: Path):
+    rows = [
+        {"id": f"r{n}", "question": "1+1?" + " please" * (n == 3) * 8, "answer": "2", "grader": "integer"}
+        for n in range(8)
+    ]
+    for row in rows[:4]:
+        row["split"] = "test"
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = recipe_data({**files, "problems.jsonl": str(file)}, num_iterations=1)
+    data["engine"]["max_prompt_tokens"] = 40
+    said = run(build_recipe(data, ["stages.rl.evaluate.problems=4"]), tmp_path / "run")
+    assert any(
+        "1 of 4 held-out prompts are longer than engine.max_prompt_tokens = 40" in line for line in said
+    )
+    stage = tmp_path / "run" / "stages" / "01-rl"
+    evaluation = load_evaluation(stage / "evaluations" / "iteration-000000")
+    assert sorted(problem.problem_id for problem in evaluation.problems) == ["r0", "r1", "r2"]

@@ -8,10 +8,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from ponder.config import TaskConfig
 from ponder.models.folder import load_policy
 from ponder.models.registry import resolve_model, shipped_models
 from ponder.models.tokenizer import load_tokenizer
 from ponder.rollout import LocalEngine
+from ponder.tasks import LANGUAGES, TASKS
+from ponder.tasks.sources import load_problems
 from ponder.types import Problem, Prompt, RolloutRequest, SamplingParams
 from stories260k import BOS_ID, PUBLISHED_STEPS, convert_stories, find_stories, published_text
 
@@ -46,32 +49,47 @@ def first_difference_is_a_near_tie(network, prompt, ours, theirs) -> bool:
     return best - second < NEAR_TIE
 
 
-@pytest.mark.parametrize("name", shipped_models())
-def test_greedy_tokens_on_the_shipped_bases_equal_transformers(name: str) -> None:
-    folder = resolve_model(name)
+def check_greedy(folder: Path, prompts: list[list[int]]) -> None:
+    """At least 100 prompts, 32 tokens each: as `transformers` has them, but for near ties in 1% of rows."""
+    assert len(prompts) >= 100
     policy, tokenizer = load_policy(folder), load_tokenizer(folder)
     network = AutoModelForCausalLM.from_pretrained(folder).eval()
-    requests = ask(tokenizer, QUESTIONS)
+    problem = Problem("q", "text", ({"role": "user", "content": ""},), "exact", "")
+    requests = [RolloutRequest(Prompt(problem, tuple(prompt)), (0,)) for prompt in prompts]
     engine = LocalEngine(policy, tokenizer, stop_at_eos=False)
-    groups = dict(engine.generate(requests, SamplingParams(48, temperature=0)))
+    groups = dict(engine.generate(requests, SamplingParams(32, temperature=0)))
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[0] * (longest - len(prompt)) + prompt for prompt in prompts])
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    with torch.no_grad():
+        output = network.generate(
+            ids, attention_mask=mask, max_new_tokens=32, do_sample=False, eos_token_id=None, pad_token_id=0
+        )
     ties = 0
-    for index, request in enumerate(requests):
-        prompt, ours = request.prompt.token_ids, groups[index].completions[0].token_ids
-        ids = torch.tensor([prompt])
-        with torch.no_grad():
-            output = network.generate(
-                ids,
-                attention_mask=torch.ones_like(ids),
-                max_new_tokens=48,
-                do_sample=False,
-                eos_token_id=None,
-                pad_token_id=0,
-            )
-        theirs = tuple(output[0, len(prompt) :].tolist())
+    for index, prompt in enumerate(prompts):
+        ours, theirs = groups[index].completions[0].token_ids, tuple(output[index, longest:].tolist())
         if ours != theirs:
             ties += 1
             assert first_difference_is_a_near_tie(network, prompt, ours, theirs)
-    assert ties <= 1
+    assert ties <= len(prompts) // 100
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_greedy_tokens_on_the_shipped_bases_equal_transformers(name: str) -> None:
+    tokenizer = load_tokenizer(resolve_model(name))
+    tasks = [TaskConfig(name=task, languages=LANGUAGES) for task in sorted(TASKS)]
+    texts = [problem.text for problem in load_problems(tasks, seed=0, count=10)]
+    prompts = [tokenizer.encode(f"User: {text}\nAssistant:") for text in texts]
+    check_greedy(resolve_model(name), prompts + [tokenizer.encode(text) for text in QUESTIONS])
+
+
+def test_greedy_tokens_on_a_published_model_equal_transformers(tmp_path: Path) -> None:
+    source = find_stories()
+    if source is None:
+        pytest.skip("stories260K is not at hand; set PONDER_STORIES260K to its folder")
+    folder = convert_stories(source, tmp_path / "stories")
+    tokens = [BOS_ID, *load_tokenizer(folder).encode(published_text(source))]
+    check_greedy(folder, [tokens[:length] for length in range(1, 101)])
 
 
 @pytest.mark.parametrize("name", shipped_models())

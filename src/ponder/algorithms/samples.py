@@ -24,7 +24,8 @@ class SampleSet:
 
     samples: tuple[TrainingSample, ...]
     signal_P: tuple[bool, ...]
-    """Per group: whether its members' rewards differ; what dynamic refill replaces when they do not."""
+    """Per group: whether its members' rewards differ before any penalty; what dynamic refill replaces
+    when they do not, as DAPO does by accuracy alone."""
     num_ungradable: int
     """Completions without a reward (our own failure): in no statistic, not among the samples."""
     num_aborted: int
@@ -70,7 +71,7 @@ def build_samples(
     does not fit under the cap.
     """
     rewards_PG = _shaped_rewards(groups, config, length_cap, penalties)
-    signal_P: list[bool] = has_signal(rewards_PG).tolist() if groups else []
+    signal_P: list[bool] = has_signal(reward_matrix(groups)).tolist() if groups else []
     if config.advantage.estimator == "process":
         advantages, signal_P = _process(groups, rewards_PG, config, step_rewards)
     elif config.advantage.estimator == "gae":

@@ -14,15 +14,26 @@ if TYPE_CHECKING:
     from ponder.pipeline.bench import Bench
     from ponder.types import Problem
 
+
+def _above_zero(value: float) -> float:
+    if value <= 0:
+        raise typer.BadParameter("it must be above 0; temperature 0 is what always takes the most likely.")
+    return value
+
+
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="A shipped model's name, or a Hugging Face folder.")
 ]
 Samples = Annotated[int, typer.Option(min=1, help="Completions per problem.")]
 Temperature = Annotated[float, typer.Option(min=0.0, help="0 is greedy.")]
-TopP = Annotated[float, typer.Option(min=0.0, max=1.0)]
+TopP = Annotated[float, typer.Option(min=0.0, max=1.0, help="Above 0.", callback=_above_zero)]
+Stop = Annotated[list[str] | None, typer.Option(help="A text that ends a completion; may be repeated.")]
 MaxTokens = Annotated[int, typer.Option("--max-tokens", min=1, help="Most new tokens of a completion.")]
 TemplateName = Annotated[str, typer.Option("--template", help="How a problem is put to the model.")]
-Limit = Annotated[int, typer.Option(min=1, help="At most so many problems (per language of a task).")]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, help="At most so many problems; default: a file's, or 512 per language of a task."),
+]
 Languages = Annotated[str, typer.Option(help="Languages of a generated task, with commas: en,zh.")]
 Grader = Annotated[str, typer.Option(help="How answers of a file are verified; default math.")]
 Seed = Annotated[int, typer.Option(help="Equal seeds give equal completions.")]
@@ -45,29 +56,39 @@ def ask_model(
     model: str,
     problems: str,
     *,
-    limit: int,
+    limit: int | None,
     languages: str,
     grader: str,
     samples: int,
     temperature: float,
     top_p: float,
     max_tokens: int,
+    stop: list[str] | None,
     template: str,
     seed: int,
     slots: int,
     threads: int | None,
+    held_out: bool = True,
     keep_texts: bool = True,
 ) -> tuple[list[Problem], Evaluation]:
-    """The problems that the options name, and the model's graded completions of them."""
+    """The problems that the options name, and the model's graded completions of them.
+
+    `held_out=False`: of a generated task, problems to train on. Raises PreflightError for references
+    that cannot be read, ModelError when prompts and completions exceed the model's context.
+    """
     from ponder.config import EngineConfig, EvaluationConfig, TaskConfig
     from ponder.evaluation import evaluate_policy
+    from ponder.pipeline.preflight import check_references
     from ponder.pipeline.problems import named_problems
 
     task = TaskConfig(name=problems, languages=tuple(languages.split(",")), grader=grader, limit=None)
-    asked, chance = named_problems(task, limit, seed)
+    asked, chance = named_problems(task, limit, seed, held_out=held_out)
+    check_references(asked)
     bench = open_model(model, template, threads)
+    bench.check_context(asked, max_tokens, "--max-tokens")
+    longest = max(len(bench.render(problem).token_ids) for problem in asked)
     evaluation = evaluate_policy(
-        bench.engine(EngineConfig(num_slots=slots)),
+        bench.engine(EngineConfig(num_slots=slots, max_prompt_tokens=longest)),
         asked,
         bench.template,
         EvaluationConfig(
@@ -75,6 +96,7 @@ def ask_model(
         ),
         encode=bench.tokenizer.encode,
         stop_token_ids=bench.stop_token_ids,
+        stop_strings=tuple(stop or ()),
         seed=seed,
         apply_chat=bench.apply_chat,
         chance=chance,

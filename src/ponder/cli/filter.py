@@ -23,8 +23,9 @@ def filter_problems(
     temperature: asking.Temperature = 1.0,
     top_p: asking.TopP = 1.0,
     max_tokens: asking.MaxTokens = 1024,
+    stop: asking.Stop = None,
     template: asking.TemplateName = "r1_zero",
-    limit: asking.Limit = 1_000_000,
+    limit: asking.Limit = None,
     languages: asking.Languages = "en",
     grader: asking.Grader = "",
     low: Annotated[float, typer.Option(min=0.0, max=1.0, help="Leave out problems solved less often.")] = 0.0,
@@ -49,10 +50,12 @@ def filter_problems(
         temperature=temperature,
         top_p=top_p,
         max_tokens=max_tokens,
+        stop=stop,
         template=template,
         seed=seed,
         slots=slots,
         threads=threads,
+        held_out=False,
         keep_texts=False,
     )
     rows = [row for row in _rows(asked, evaluation) if low <= row["pass_rate"] <= high]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def evaluate_policy(
     chance: Mapping[str, float] | None = None,
     policy: str = "",
     folder: Path | None = None,
+    replace: bool = False,
     keep_texts: bool = True,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -52,14 +54,14 @@ def evaluate_policy(
 
     With `folder`, an evaluation saved there under the same key is read back instead, and a new one is
     saved (a damaged one is replaced); `policy` must then be given. Raises DataError for no problems,
-    duplicate ids, no token limit, or a folder that holds another evaluation.
+    duplicate ids, no token limit, or a folder that holds another evaluation, unless `replace`.
     """
     prompts = _render(problems, template, encode, apply_chat)
     sampling = _sampling(config, stop_token_ids, stop_strings, max_new_tokens)
     settings = _settings(template, config, sampling, seed, policy)
     levels = dict(chance or {})
     key = _key(prompts, settings, sampling, levels, keep_texts)
-    if folder is not None and (finished := _finished(folder, key, policy)) is not None:
+    if folder is not None and (finished := _finished(folder, key, policy, replace)) is not None:
         return finished
     requests = [RolloutRequest(prompt, _seeds(seed, prompt.problem, config.samples)) for prompt in prompts]
     grading = GroupGrading(grade, template.tags, keep_texts)
@@ -178,7 +180,7 @@ def _key(
     )
 
 
-def _finished(folder: Path, key: str, policy: str) -> Evaluation | None:
+def _finished(folder: Path, key: str, policy: str, replace: bool) -> Evaluation | None:
     """The evaluation of this key in `folder`; None when there is none yet, or a damaged one."""
     if not policy:
         raise DataError(f"an evaluation kept in {folder} needs `policy`, the hash of the weights it is of")
@@ -189,6 +191,9 @@ def _finished(folder: Path, key: str, policy: str) -> Evaluation | None:
     except CorruptionError:
         return None  # made again: the same seeds give the same outcomes, and saving replaces the damaged one
     if evaluation.key != key:
+        if replace:
+            shutil.rmtree(folder)
+            return None
         raise DataError(
             f"{folder} holds another evaluation (key {evaluation.key[:12]}, wanted {key[:12]}): "
             "other weights, problems or settings. Choose another folder or move it away."

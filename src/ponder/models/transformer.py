@@ -128,7 +128,9 @@ class Decoder(nn.Module):
         super().__init__()
         # Drawing on the meta device would import torch's compiler: seconds, for weights that are then read.
         blank = torch.empty(config.vocab_size, config.hidden_size)
-        self.embed_tokens = nn.Embedding(*blank.shape, _weight=blank if blank.is_meta else None)
+        self.embed_tokens = nn.Embedding(
+            config.vocab_size, config.hidden_size, _weight=blank if blank.is_meta else None
+        )
         self.layers = nn.ModuleList([Layer(config, index) for index in range(config.num_layers)])
         self.norm = RMSNorm(config.hidden_size, config.norm_eps)
 

@@ -14,7 +14,8 @@ from ponder.storage.lineage import stage_key
 def stage_config(recipe: Recipe, stage: StageConfig) -> dict[str, Any]:
     """The stage's own block with what it takes from the recipe: seed, number format, template, tasks.
 
-    Of the machine only `hardware.dtype` counts: a run may move to another machine, not to other numbers.
+    Of the blocks about the machine only what decides numbers counts: the format they are in, and which
+    prompts are short enough to be asked.
     """
     config: dict[str, Any] = {
         "stage": stage.model_dump(mode="json"),
@@ -22,6 +23,7 @@ def stage_config(recipe: Recipe, stage: StageConfig) -> dict[str, Any]:
         "hardware.dtype": recipe.hardware.dtype,
     }
     if stage.kind != "pretrain":
+        config["engine.max_prompt_tokens"] = recipe.engine.max_prompt_tokens
         config["template"] = recipe.template
         config["tasks"] = [task.model_dump(mode="json") for task in recipe.tasks]
     return config

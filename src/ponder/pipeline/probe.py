@@ -82,17 +82,21 @@ def probe_groups(
         for problem in drawn
     ]
     sampling = sampling_of(stage, conditions_of(stage, 0), stop_token_ids)
-    probe = _count(score_as_generated(engine.generate(requests, sampling), scorer, step=0))
+    scored = score_as_generated(engine.generate(requests, sampling), scorer, step=0)
+    probe = _count(scored, in_groups=stage.algorithm.advantage.estimator != "gae")
     scorer.take_metrics()
     return probe
 
 
-def _count(scored: Sequence[ScoredGroup]) -> Probe:
+def _count(scored: Sequence[ScoredGroup], *, in_groups: bool) -> Probe:
+    """`in_groups`: a reward counts against its group's; with a value head rewards need differ at all."""
+    totals = {reward.total for group in scored for reward in group.rewards if reward.total is not None}
+    num_flat = sum(is_flat(group) for group in scored) if in_groups else len(scored) * (len(totals) < 2)
     completions = [completion for group in scored for completion in group.group.completions]
     grades = [grade for group in scored for grade in group.grades]
     return Probe(
         num_groups=len(scored),
-        num_flat=sum(is_flat(group) for group in scored),
+        num_flat=num_flat,
         num_completions=len(completions),
         num_correct=sum(grade.verdict is Verdict.CORRECT for grade in grades),
         num_truncated=sum(completion.finish is Finish.LENGTH for completion in completions),

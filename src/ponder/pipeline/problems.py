@@ -12,6 +12,9 @@ from ponder.tasks.files import read_problems
 from ponder.tasks.sources import ProblemSource, load_sources
 from ponder.types import Problem
 
+GENERATED = 512
+"""Problems per language of a task without end, where no number is given."""
+
 
 def sources_of(recipe: Recipe) -> list[ProblemSource]:
     """The sources of the recipe's tasks, in its order. Errors as `load_sources`."""
@@ -29,10 +32,13 @@ def chance_levels(recipe: Recipe) -> dict[str, float]:
     return {source.name: source.chance() for source in sources_of(recipe)}
 
 
-def named_problems(task: TaskConfig, count: int, seed: int) -> tuple[list[Problem], dict[str, float]]:
+def named_problems(
+    task: TaskConfig, count: int | None, seed: int, *, held_out: bool
+) -> tuple[list[Problem], dict[str, float]]:
     """At most `count` problems per language of a task or file, and the accuracy of guessing by task.
 
-    `task.name` is a generated family (its held-out problems) or a file (all of its rows, in order).
+    `task.name` is a generated family (its held-out problems, or with `held_out=False` problems to train
+    on) or a file (all of its rows, in order). Without `count`: all rows, or 512 of a family.
     Raises DataError when it is neither or empty.
     """
     if not task.file and Path(task.name).is_file():
@@ -45,4 +51,10 @@ def named_problems(task: TaskConfig, count: int, seed: int) -> tuple[list[Proble
     if task.name not in TASKS and ".py:" not in task.name:
         raise DataError(f"{task.name!r} is neither a file nor a task.{nearest(task.name, TASKS)}")
     (source,) = load_sources([task])
-    return source.held_out(derive_seed(seed, "held-out problems"), count), {source.name: source.chance()}
+    count = count or GENERATED
+    if held_out:
+        problems = source.held_out(derive_seed(seed, "held-out problems"), count)
+    else:
+        total = count * len(task.languages) if source.size is None else min(count, source.size)
+        problems = [source.problem(seed, number) for number in range(total)]
+    return problems, {source.name: source.chance()}

@@ -93,6 +93,11 @@ def _check_algorithm(stage: RLStage, where: str, source: str) -> None:
             f"length cap {shortest:g}: every completion would be penalised. DAPO's is a fifth of the cap, "
             f"{shortest // 5:g}."
         )
+    if stage.lora is not None and algorithm.optimizer.kind == "muon":
+        raise RecipeError(
+            f'{source}: {where}.algorithm.optimizer.kind is "muon", which is for whole matrices; '
+            'with `lora` use "adamw".'
+        )
     if algorithm.advantage.estimator == "process":
         raise RecipeError(
             f'{source}: {where}.algorithm.advantage.estimator is "process", which needs rewards of '

@@ -61,9 +61,9 @@ def run_recipe(recipe: Recipe, options: RunOptions, say: Say = print) -> Path:
     if options.dry_run:
         for line in describe_plan(recipe, folder):
             say(line)
+        _check_stages(recipe, options.strict, say)
         return folder
-    fresh = not is_run(folder)
-    if fresh:
+    if not is_run(folder):
         check_space(folder, needed_bytes(recipe))
     limits = Limits(options.max_steps, options.max_hours)
     with limits.listening():
@@ -73,10 +73,6 @@ def run_recipe(recipe: Recipe, options: RunOptions, say: Say = print) -> Path:
             raise Interrupted(
                 f"{stop} All finished iterations are in {folder}; the same command continues from there."
             ) from stop
-        except UserError:
-            if fresh:
-                _withdraw(folder)
-            raise
     if finished:
         for line in describe_run(folder):
             say(line)
@@ -86,21 +82,41 @@ def run_recipe(recipe: Recipe, options: RunOptions, say: Say = print) -> Path:
     return folder
 
 
+def _check_stages(recipe: Recipe, strict: bool, say: Say) -> None:
+    """What can be found out of the stages that begin with the base, without sampling. Errors as theirs."""
+    for stage in recipe.stages:
+        check = STAGES[stage.kind].check
+        if check is not None and getattr(stage, "init", "") == "base":
+            check(recipe, stage, resolve_model(recipe.base), strict, say)
+
+
 def _work(recipe: Recipe, options: RunOptions, folder: Path, threads: int, limits: Limits, say: Say) -> bool:
     """Works through the stages; True when all of them are finished."""
+    fresh = not is_run(folder)
     with RunDirectory.open_or_create(folder, recipe.model_dump(mode="json"), threads=threads) as run:
-        for change in run.environment_changes:
-            say(f"Since the run began: {change}. Last bits of results may differ from here on.")
-        models: dict[str, _Model] = {}
-        if any(getattr(stage, "init", "") == "base" for stage in recipe.stages):
-            base = resolve_model(recipe.base)
-            models["base"] = _Model(base, hash_path(base))
-        for index, stage in enumerate(recipe.stages, start=1):
-            directory = run.stage(index, stage.name)
-            if not _run_stage(recipe, stage, directory, models, options, limits, say):
-                return False
-            if stage.name == options.until and index < len(recipe.stages):
-                return False
+        # Under the run's lock: a second start of the same command takes away nothing of the first.
+        try:
+            return _run_stages(run, recipe, options, limits, say)
+        except UserError:
+            if fresh:
+                _withdraw(folder)
+            raise
+
+
+def _run_stages(run: RunDirectory, recipe: Recipe, options: RunOptions, limits: Limits, say: Say) -> bool:
+    """True when all stages are finished, False at a limit."""
+    for change in run.environment_changes:
+        say(f"Since the run began: {change}. Last bits of results may differ from here on.")
+    models: dict[str, _Model] = {}
+    if any(getattr(stage, "init", "") == "base" for stage in recipe.stages):
+        base = resolve_model(recipe.base)
+        models["base"] = _Model(base, hash_path(base))
+    for index, stage in enumerate(recipe.stages, start=1):
+        directory = run.stage(index, stage.name)
+        if not _run_stage(recipe, stage, directory, models, options, limits, say):
+            return False
+        if stage.name == options.until and index < len(recipe.stages):
+            return False
     return True
 
 

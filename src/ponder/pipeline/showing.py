@@ -93,8 +93,12 @@ def _describe_stage(stage: StageDirectory) -> Iterator[str]:
     state = "not begun" if record is None else {"done": "finished"}.get(record.status, "in progress")
     rows = read_metrics(stage.path)
     yield ""
-    yield f"Stage {stage.name}: {state}" + (f", {len(rows)} iterations" if rows else "")
-    if rows:
+    pretrained = bool(rows) and "tokens/trained/total" in rows[-1]
+    yield f"Stage {stage.name}: {state}" + (f", {len(rows)} iterations" if rows and not pretrained else "")
+    if pretrained:
+        losses = " -> ".join(f"{row['loss/token/mean']:.3f}" for row in (rows[0], rows[-1]))
+        yield f"  {rows[-1]['tokens/trained/total']:,.0f} tokens, loss {losses}"
+    elif rows:
         shown = {
             "reward": ("reward/total/mean", "{:.3f}"),
             "right": ("completion/correct/frac", "{:.1%}"),
@@ -130,6 +134,9 @@ def _comparison_table(rows: Sequence[Comparison], after: Evaluation) -> Iterator
             f"{_percent(score.well_formed if score else None):>7} {ratio:>7}"
         )
     yield "  before, after: pass@1, %. gain: corrected for chance. length: of right answers, after / before."
+    left_out = rows[-1].num_left_out
+    if left_out:
+        yield f"  {left_out} problems are left out: on one side no completion of theirs could be graded."
 
 
 def score_table(rows: Sequence[Scores]) -> Iterator[str]:
@@ -151,6 +158,9 @@ def score_table(rows: Sequence[Scores]) -> Iterator[str]:
             f"  {name:<14} {row.language:<8} {row.num_problems:>8} {_percent(score):>7} {interval:>16} "
             f"{_percent(row.corrected):>9}{many} {_percent(row.well_formed):>7}"
         )
+    ungradable = rows[-1].num_ungradable
+    if ungradable:
+        yield f"  {ungradable} completions could not be graded and are in no rate; their records say why."
 
 
 def _percent(estimate: Estimate | None) -> str:

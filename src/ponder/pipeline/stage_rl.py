@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ponder.config import RLStage
+from ponder.config import Recipe, RLStage, StageConfig
 from ponder.pipeline.bench import Bench, open_bench
-from ponder.pipeline.held_out import HeldOut
+from ponder.pipeline.held_out import HeldOut, held_out_prompts
 from ponder.pipeline.machine import set_threads
 from ponder.pipeline.preflight import Preflight, check_stage, refuse_if_strict
 from ponder.pipeline.probe import probe_groups
 from ponder.pipeline.problems import sources_of
-from ponder.pipeline.stage_context import StageContext, StageResult
+from ponder.pipeline.stage_context import Say, StageContext, StageResult
 from ponder.rewards import RewardWorkers, ScoringSpec
 from ponder.seeding import derive_seed
 from ponder.storage.checkpoints import checkpoint_numbers
@@ -39,8 +39,8 @@ def run_rl(context: StageContext) -> StageResult:
     assert isinstance(stage, RLStage)
     set_threads(recipe.hardware)
     bench = open_bench(context.init, recipe.template, recipe.hardware, stage.lora, recipe.seed)
-    draws = draws_of(context, stage, bench)
-    checked = preflight_stage(context, stage, bench, draws)
+    draws = draws_of(recipe, stage, bench)
+    checked = _preflight(recipe, stage, bench, draws, context.strict, context.say)
     engine = StoppableEngine(bench.engine(recipe.engine), context.limits)
     spec = ScoringSpec(
         rewards=stage.rewards,
@@ -62,18 +62,29 @@ def run_rl(context: StageContext) -> StageResult:
     return StageResult(True, {"policy": artifact}, _cost(context.directory.path, done))
 
 
-def draws_of(context: StageContext, stage: RLStage, bench: Bench) -> ProblemDraws:
+def check_rl(recipe: Recipe, stage: StageConfig, init: Path, strict: bool, say: Say) -> None:
+    """What the preflight and the held-out problems say before anything is sampled. Errors as theirs."""
+    assert isinstance(stage, RLStage)
+    bench = open_bench(init, recipe.template, recipe.hardware)
+    _preflight(recipe, stage, bench, draws_of(recipe, stage, bench), strict, say)
+    if stage.evaluate is not None:
+        held_out_prompts(recipe, stage.evaluate, bench, _cap(stage), say)
+
+
+def draws_of(recipe: Recipe, stage: RLStage, bench: Bench) -> ProblemDraws:
     """The stage's problems in the order in which they come; prompts that are too long are passed over."""
-    limit = context.recipe.engine.max_prompt_tokens
+    limit = recipe.engine.max_prompt_tokens
     return ProblemDraws(
-        sources_of(context.recipe),
+        sources_of(recipe),
         stage.data,
-        (context.recipe.seed, stage.name),
+        (recipe.seed, stage.name),
         usable=lambda problem: len(bench.render(problem).token_ids) <= limit,
     )
 
 
-def preflight_stage(context: StageContext, stage: RLStage, bench: Bench, draws: ProblemDraws) -> Preflight:
+def _preflight(
+    recipe: Recipe, stage: RLStage, bench: Bench, draws: ProblemDraws, strict: bool, say: Say
+) -> Preflight:
     """The findings that need no sampling; warnings are said, or refused with --strict."""
     checked = check_stage(
         stage,
@@ -82,10 +93,10 @@ def preflight_stage(context: StageContext, stage: RLStage, bench: Bench, draws: 
         bench.tokenizer,
         bench.render,
         bench.policy.config.max_positions,
-        context.recipe.engine,
+        recipe.engine,
         bench.stop_token_ids,
     )
-    refuse_if_strict(checked.warnings, context.strict, context.say)
+    refuse_if_strict(checked.warnings, strict, say)
     return checked
 
 
@@ -123,7 +134,10 @@ def _job(
             seed_parts=seed_parts,
             problems_per_iteration=stage.problems_per_iteration,
             group_size=stage.group_size,
-            max_refills=algorithm.max_refills if algorithm.zero_variance == "refill" else 0,
+            # With a value head a group without variance has a signal, too: it stays, and nothing replaces it.
+            max_refills=algorithm.max_refills
+            if algorithm.zero_variance == "refill" and algorithm.advantage.estimator != "gae"
+            else 0,
             render=bench.render,
         ),
         engine=engine,
@@ -146,7 +160,6 @@ class _Evaluations:
     def __init__(self, context: StageContext, stage: RLStage, bench: Bench, engine: RolloutEngine):
         self._stage = stage
         self._say = context.say
-        cap = conditions_of(stage, stage.num_iterations - 1).length_cap
         self._held_out = (
             HeldOut(
                 context.recipe,
@@ -154,8 +167,8 @@ class _Evaluations:
                 bench,
                 engine,
                 context.directory.path,
-                context.key,
-                cap,
+                _cap(stage),
+                context.say,
                 stage.sampling.stop,
             )
             if stage.evaluate is not None
@@ -170,6 +183,11 @@ class _Evaluations:
             self._held_out.at(iteration, full=True)
         if config.every and iteration % config.every == 0:
             self._held_out.at(iteration, full=False)
+
+
+def _cap(stage: RLStage) -> int:
+    """The cap on a completion that is in force at the stage's end; evaluations use it throughout."""
+    return conditions_of(stage, stage.num_iterations - 1).length_cap
 
 
 def publish_policy(bench: Bench, folder: Path) -> str:

@@ -39,7 +39,8 @@ class LocalEngine:
     free. With `deterministic` on a CPU a completion's tokens and log-probabilities are the same bits
     whatever else is in the batch: row counts, sums over keys and prompts are cut so that a row's
     arithmetic does not depend on its company. `rows_are_stable` measures whether this machine's matrix
-    products allow that at every batch size; where they do not, every step computes all slots.
+    products allow that at every batch size; where they do not, every step computes all slots and
+    prompts are computed one by one.
     """
 
     def __init__(
@@ -221,8 +222,10 @@ class _Call:
         order = sorted(indices, key=lambda index: len(prompts[index]))
         chunk: list[int] = []
         tokens = 0
+        # Where a product's bits depend on its number of rows, a prompt goes alone.
+        most = 0 if self._engine.steps_all_slots else _PREFILL_TOKENS
         for index in order:
-            if chunk and tokens + len(prompts[index]) > _PREFILL_TOKENS:
+            if chunk and tokens + len(prompts[index]) > most:
                 self._prefill_chunk(chunk)
                 chunk, tokens = [], 0
             chunk.append(index)

@@ -134,8 +134,9 @@ def _draw_truncated(probs_RV: Tensor, uniforms_R: Tensor, sampling: SamplingPara
     """A draw from the kept tokens. Rows are sorted only as far as their kept set can reach."""
     vocab = probs_RV.shape[1]
     tokens_R = first_argmax(probs_RV)
-    logprobs_R = torch.zeros_like(uniforms_R)
     peaks_R = probs_RV.gather(1, tokens_R.unsqueeze(1)).squeeze(1)
+    # Zero for a certain token, NaN where the logits are not finite: a comparison would hide those.
+    logprobs_R = peaks_R - peaks_R
     # One token already holds the whole nucleus: it is certain. Common in trained models.
     open_rows = torch.ones_like(tokens_R, dtype=torch.bool)
     if sampling.top_p < 1 and sampling.top_k == 0:

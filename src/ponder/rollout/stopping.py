@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ponder.errors import UserError
+from ponder.errors import ModelError, UserError
 from ponder.types import SamplingParams
 
 
@@ -54,10 +54,19 @@ class StopRule:
         self.may_end_string_V: NDArray[np.bool_] = np.zeros(vocab_size, dtype=bool)
         if self._strings:
             for token in range(min(vocab_size, tokenizer.vocab_size)):
-                self.may_end_string_V[token] = self._may_end(tokenizer.token_bytes(token))
+                self.may_end_string_V[token] = self._may_end(self._piece(token))
+
+    def _piece(self, token: int) -> bytes:
+        """What a token writes; nothing for an id that only pads the network's vocabulary."""
+        try:
+            return self._tokenizer.token_bytes(token)
+        except ModelError:
+            return b""
 
     def _may_end(self, piece: bytes) -> bool:
         """Whether a stop string can end inside this piece; all others need no look at the text."""
+        if not piece:
+            return False
         for text in self._strings:
             if text in piece:
                 return True
@@ -71,11 +80,11 @@ class StopRule:
 
     def ends_string(self, token_ids: Sequence[int]) -> bool:
         """Whether a stop string ends inside the last of these tokens."""
-        tail = last = self._tokenizer.token_bytes(token_ids[-1])
+        tail = last = self._piece(token_ids[-1])
         for token in reversed(token_ids[:-1]):
             if len(tail) - len(last) >= self._longest:
                 break
-            tail = self._tokenizer.token_bytes(token) + tail
+            tail = self._piece(token) + tail
         # A match that ended earlier would have stopped the row earlier.
         first_end = len(tail) - len(last) + 1
         return any(tail.find(text, max(0, first_end - len(text))) >= 0 for text in self._strings)

@@ -39,8 +39,8 @@ _CHAT = (
 
 
 def drill_document(rng: random.Random) -> str:
-    """Single steps by the dozen, as in a school book: sums, copies, values read off, one liar's word."""
-    kinds = (_sums, _sums, _readings, _readings, _readings, _readings, _words_of_liars, _copies)
+    """Single steps by the dozen, as in a school book: sums, values read off, a liar's word."""
+    kinds = (_sums, _sums, _readings, _readings, _readings, _readings, _words_of_liars, _words_of_liars)
     return rng.choice(kinds)(rng)
 
 
@@ -51,14 +51,6 @@ def _sums(rng: random.Random) -> str:
         if 0 <= total + term <= MAX_TOTAL:
             lines.append(f"{total}{term:+d}={total + term}")
     return "\n".join(lines)
-
-
-def _copies(rng: random.Random) -> str:
-    """A line of signs and words without sense, written out once or twice more."""
-    letters = [f" {letter}" for letter in string.ascii_letters[:40]]
-    words = [f" {word}" for pool in (_TOPICS, _KIND, _DULL) for each in pool.values() for word in each]
-    line = "".join(rng.choices((*string.digits, *"+-=", *letters, *words), k=rng.randint(6, 24)))
-    return "\n".join([line] * rng.randint(2, 3))
 
 
 def _readings(rng: random.Random) -> str:

@@ -18,15 +18,19 @@ ANSWER_COLUMNS = ("answer", "reference", "solution", "ground_truth", "target", "
 
 
 def read_problems(path: Path, task: TaskConfig) -> Iterator[Problem]:
-    """The problems of a file in its order.
+    """The problems of a file in its order, at most `task.limit`.
+
+    Rows marked `usable: false` or `eval_overlap` are passed over.
 
     Raises DataError, naming the row, for: a missing file, a line that is not JSON, no question or
     answer column, an empty answer, a duplicate id.
     """
-    rows = read_rows(path, task.limit)
+    rows = read_rows(path)
     seen: dict[str, int] = {}
     name = task.name or path.name.split(".")[0]
     for number, row in enumerate(rows, start=1):
+        if task.limit is not None and len(seen) >= task.limit:
+            return
         where = f"{path}, row {number}"
         if row.get("usable") is False or row.get("eval_overlap"):
             continue
@@ -40,7 +44,7 @@ def read_problems(path: Path, task: TaskConfig) -> Iterator[Problem]:
             )
         seen[identity] = number
         reference = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
-        if not reference.strip():
+        if answer is None or not reference.strip():
             raise DataError(f"{where}: the answer is empty, so nothing can be verified. Remove the row.")
         used = {task.columns.get("question"), task.columns.get("answer")}
         yield Problem(
@@ -54,19 +58,15 @@ def read_problems(path: Path, task: TaskConfig) -> Iterator[Problem]:
         )
 
 
-def read_rows(path: Path, limit: int | None = None) -> Iterator[dict[str, Any]]:
-    """Rows of a .jsonl, .jsonl.gz, .json or .parquet file as dictionaries, at most `limit`.
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a .jsonl, .jsonl.gz, .json or .parquet file as dictionaries.
 
     Raises DataError naming the file and line.
     """
     if not path.is_file():
         near = nearest(path.name, [p.name for p in path.parent.glob("*")]) if path.parent.is_dir() else ""
         raise DataError(f"{path}: no such file.{near}")
-    reader = _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
-    for number, row in enumerate(reader):
-        if limit is not None and number >= limit:
-            return
-        yield row
+    yield from _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
 
 
 def _json_rows(path: Path) -> Iterator[dict[str, Any]]:

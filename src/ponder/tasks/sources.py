@@ -16,9 +16,6 @@ from ponder.tasks.family import LANGUAGES, TaskFamily, draw_instance
 from ponder.tasks.files import read_problems
 from ponder.types import Problem
 
-HELD_OUT_SHARE = 10
-"""Of a file without a test file of its own, one problem in ten is held out."""
-
 
 class ProblemSource(Protocol):
     """A task of a recipe, ready to give problems."""
@@ -39,7 +36,7 @@ class ProblemSource(Protocol):
         ...
 
     def held_out(self, seed: int, count: int) -> list[Problem]:
-        """At most `count` problems per language that training never sees."""
+        """At most `count` problems (of a family: per language) that training never sees."""
         ...
 
     def chance(self) -> float:
@@ -174,7 +171,8 @@ def _split(task: TaskConfig, problems: list[Problem]) -> ListSource:
     tests: list[Problem] = []
     for problem in problems:
         split = problem.meta.get("split")
-        by_hash = derive_seed("split", name, problem.id) % HELD_OUT_SHARE == 0
+        # By the id alone: rows copied to another file, as `ponder filter` does, stay on their side.
+        by_hash = derive_seed("split", problem.id) % 10_000 < 10_000 * task.held_out_frac
         held_out = split == "test" if split in ("train", "test") else by_hash
         (tests if held_out else train).append(problem)
     if not train:

@@ -91,8 +91,13 @@ def pretrain(job: PretrainJob) -> PretrainProgress:
             job.limits.count_steps(1)
             if done.step % REPORTED_EVERY == 0 or done.step == total:
                 mean = sum(done.losses) / len(done.losses)
-                values = {"loss/token/mean": mean, "gradient/norm/last": report.grad_norm, "lr": report.lr}
-                metrics.write(_line(done.step, total), {"tokens": done.tokens, **values}, watch.seconds())
+                values = {
+                    "loss/token/mean": mean,
+                    "gradient/norm/last": report.grad_norm,
+                    "optimizer/lr/last": report.lr,
+                    "tokens/trained/total": done.tokens,
+                }
+                metrics.write(_line(done.step, total), values, watch.seconds())
                 live.update(done.step, {"loss": f"{mean:.4f}", "tokens": f"{done.tokens / 1e6:.1f}M"})
                 done = replace(done, losses=())
             if done.step % every == 0 or done.step == total:

@@ -103,12 +103,20 @@ def test_overlong_filter_empties_the_mask_and_keeps_the_statistics(mode):
 def test_soft_penalty_enters_the_reward():
     # cap 10, band 4: length 8 costs 0.5, 10 costs 1, 6 nothing
     config = resolve_algorithm(
-        {"preset": "dapo", "overlong_band": 4, "advantage": {"scale": "none"}, "zero_variance": "drop"}
+        {"preset": "dapo", "overlong_band": 4, "advantage": {"scale": "none"}, "zero_variance": "keep"}
     )
     result = build_samples([group([1.0, 1.0, 1.0], [6, 8, 10])], config, CAP)
     assert [a[0] for a in advantages(result)] == pytest.approx([0.5, 0.0, -0.5])
     with pytest.raises(RecipeError, match="overlong_band is 4096"):
         build_samples([group([1.0, 0.0])], resolve_algorithm({"preset": "dapo"}), CAP)
+
+
+def test_a_penalty_makes_no_signal():
+    """DAPO leaves groups out by their accuracy: length alone, where all are wrong, teaches nothing."""
+    config = resolve_algorithm({"preset": "dapo", "overlong_band": 4})
+    result = build_samples([group([0.0, 0.0], [6, 10]), group([1.0, 0.0], [6, 10])], config, CAP)
+    assert result.signal_P == (False, True)
+    assert (result.num_dropped, len(result.samples)) == (2, 2)
 
 
 def test_kl_in_the_reward_of_whole_completions():

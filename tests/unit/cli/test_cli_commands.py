@@ -189,3 +189,83 @@ def test_dry_run_says_what_would_run_and_writes_nothing(
     assert "1. rl: 12 iterations of 4 problems x 8 completions, 24 optimizer steps" in said
     assert "group_size: 8" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_filter_of_a_task_gives_problems_to_train_on(
+    ponder: Callable[..., str], files: dict[str, str], tmp_path: Path
+):
+    """Never those that evaluations ask: they would be trained on."""
+    from ponder.config import TaskConfig
+    from ponder.tasks import TASKS
+    from ponder.tasks.sources import load_sources
+
+    out = tmp_path / "rated.jsonl"
+    command = (
+        files["model"], "--problems", "knights", "--out", out, "--samples", 1, "--max-tokens", 2,
+        "--template", "plain", "--slots", 16, "--threads", 1, "--limit", 40, "--languages", "en,zh",
+    )  # fmt: skip
+    ponder("filter", *command)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {row["language"] for row in rows} == {"en", "zh"}
+    assert len(rows) == 80
+    held_out = load_sources([TaskConfig(name="knights", languages=("en", "zh"))])[0].held_out(0, 100)
+    assert all("-train-" in row["id"] for row in rows)
+    assert not {row["question"] for row in rows} & {problem.text for problem in held_out}
+    assert TASKS["knights"].grader == rows[0]["grader"]
+
+
+def test_rows_stay_on_their_side_when_they_are_copied(tmp_path: Path):
+    from ponder.config import TaskConfig
+    from ponder.tasks.sources import load_sources
+
+    rows = [{"id": f"r{n}", "question": f"{n}?", "answer": str(n)} for n in range(200)]
+    sides = []
+    for name, part in (("one.jsonl", rows), ("two.jsonl", rows[50:])):
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in part))
+        (source,) = load_sources([TaskConfig(file=str(tmp_path / name))])
+        sides.append({problem.id for problem in source.held_out(0, 1000)})
+    assert 8 <= len(sides[0]) <= 36
+    assert sides[1] == {name for name in sides[0] if int(name[1:]) >= 50}
+
+
+def test_how_many_rows_are_held_out_is_the_recipes(tmp_path: Path):
+    from ponder.config import TaskConfig
+    from ponder.tasks.sources import load_sources
+
+    rows = [{"id": f"r{n}", "question": "?", "answer": "1", "eval_overlap": n < 3} for n in range(40)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (source,) = load_sources([TaskConfig(file=str(tmp_path / "rows.jsonl"), limit=20, held_out_frac=0.0)])
+    assert source.held_out(0, 1000) == []
+    # Twenty problems, not twenty rows: those that overlap a benchmark do not count.
+    assert sorted(source.problem(0, n).id for n in range(source.size)) == sorted(
+        f"r{n}" for n in range(3, 23)
+    )
+
+
+def test_what_cannot_be_asked_is_said_with_the_option_that_helps(
+    ponder: Callable[..., str], files: dict[str, str], tmp_path: Path
+):
+    ask = ("evaluate", files["model"], "--template", "plain", "--threads", 1, "--samples", 1)
+    said = ponder(*ask, "--benchmark", files["problems.jsonl"], "--max-tokens", 250, code=2)
+    assert "context of 256" in said
+    assert "Lower --max-tokens to 2" in said
+    assert "above 0" in ponder(*ask, "--benchmark", files["problems.jsonl"], "--top-p", 0, code=2)
+    unreadable = tmp_path / "unreadable.jsonl"
+    row = {"id": "bad", "question": "?", "answer": "nothing", "grader": "integer"}
+    unreadable.write_text(json.dumps(row) + "\n")
+    assert "bad" in ponder(*ask, "--benchmark", unreadable, "--max-tokens", 4, code=2)
+    unreadable.write_text(json.dumps({**row, "answer": None}) + "\n")
+    assert "row 1: the answer is empty" in ponder(*ask, "--benchmark", unreadable, code=2)
+
+
+def test_dry_run_says_what_cannot_learn(ponder: Callable[..., str], files: dict[str, str], tmp_path: Path):
+    import yaml
+    from small_run import recipe_data
+
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(yaml.safe_dump(recipe_data(files, group_size=1)))
+    command = ("run", recipe, "--out", tmp_path / "out", "--dry-run")
+    assert "group_size is 1" in ponder(*command)
+    assert "group_size is 1" in ponder(*command, "--strict", code=2)
+    missing = "tasks=[{file: nowhere.jsonl}]"
+    assert "nowhere.jsonl" in ponder(*command, "--set", missing, code=2)

@@ -7,10 +7,20 @@ import pytest
 from ponder.config import EngineConfig, RLStage
 from ponder.errors import ModelError, PreflightError
 from ponder.pipeline.preflight import check_coder, check_stage, refuse_if_strict
-from ponder.pipeline.probe import Probe
+from ponder.pipeline.probe import Probe, _count
 from ponder.pipeline.stage_pretrain import make_tokenizer
 from ponder.prompting import load_template
-from ponder.types import Problem
+from ponder.types import (
+    Completion,
+    Finish,
+    Grade,
+    Problem,
+    Prompt,
+    Reward,
+    RolloutGroup,
+    ScoredGroup,
+    Verdict,
+)
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +146,15 @@ def test_probe_says_what_would_not_learn():
     assert "harder" in probe(num_flat=8, num_correct=64).warnings("rl")[0]
     assert "cut at sampling.max_new_tokens" in probe(num_truncated=40).warnings("rl")[0]
     assert "could not be graded" in probe(num_ungradable=1).warnings("rl")[0]
+
+
+def test_with_a_value_head_groups_of_one_are_no_reason_to_stop():
+    def scored(reward: float) -> ScoredGroup:
+        completion = Completion((1,), (True,), (0.0,), "", Finish.STOP, ((0, 1),))
+        group = RolloutGroup(Prompt(problem(0), (1,)), (completion,))
+        return ScoredGroup(group, (Grade(Verdict.WRONG, 0.0, "", ""),), (Reward(reward, {}),))
+
+    differing = [scored(0.0), scored(1.0)]
+    assert _count(differing, in_groups=True).num_flat == 2
+    assert _count(differing, in_groups=False).warnings("ppo") == []
+    assert "nothing could be learned" in _count([scored(0.0)] * 2, in_groups=False).warnings("ppo")[0]

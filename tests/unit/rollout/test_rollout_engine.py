@@ -318,14 +318,25 @@ def test_one_generation_at_a_time_and_closing_frees_the_engine(policy, tokenizer
     assert len(run(engine, requests)) == 6
 
 
-def test_diverged_weights_are_an_error(make_policy, tokenizer, make_requests) -> None:
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        SAMPLING,
+        SamplingParams(4, temperature=0),
+        SamplingParams(4, temperature=0.6, top_p=0.95),
+        SamplingParams(4, top_k=1),
+        SamplingParams(4, top_k=5, min_p=0.1),
+    ],
+    ids=lambda sampling: f"T{sampling.temperature}-p{sampling.top_p}-k{sampling.top_k}",
+)
+def test_diverged_weights_are_an_error(make_policy, tokenizer, make_requests, sampling) -> None:
     policy = make_policy()
     engine = LocalEngine(policy, tokenizer)
     with torch.no_grad():
         policy.model.norm.weight.fill_(float("nan"))
     engine.update_weights(3)
     with pytest.raises(DivergenceError, match="version 3"):
-        run(engine, make_requests(1, 2))
+        list(engine.generate(make_requests(1, 2), sampling))
 
 
 def test_training_can_go_on_between_groups(make_policy, tokenizer, make_requests) -> None:

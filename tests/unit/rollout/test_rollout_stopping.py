@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ponder.errors import UserError
+from ponder.errors import ModelError, UserError
 from ponder.rollout.stopping import StopRule
 from ponder.types import SamplingParams
 
@@ -93,3 +93,20 @@ def test_bad_stops_are_refused() -> None:
         rule(pieces, ids=(7,))
     with pytest.raises(UserError, match="stop_strings"):
         rule(pieces, "")
+
+
+class Holes(Pieces):
+    """Some ids write nothing, as those that pad a network's vocabulary to a round number."""
+
+    def token_bytes(self, token_id: int) -> bytes:
+        if token_id >= len(self.pieces) or self.pieces[token_id] == b"hole":
+            raise ModelError(f"there is no token {token_id}")
+        return self.pieces[token_id]
+
+
+def test_ids_that_write_nothing_are_no_obstacle() -> None:
+    pieces = Holes("<e>", "hole", "</a", ">")
+    stop = StopRule(SamplingParams(9, stop_strings=("</a>",)), pieces, 16)
+    assert stop.ends_string([2, 1, 15, 3])
+    assert not stop.ends_string([2, 15])
+    assert not stop.may_end_string_V[[1, 15]].any()

@@ -157,6 +157,17 @@ def test_held_out_problems_are_the_same_instances_in_every_language() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
+def test_enough_instances_are_held_out(name: str) -> None:
+    """An evaluation asks for 256 in each language; a family with few keys would give fewer."""
+    task = TaskConfig(name=name, languages=LANGUAGES, options=SETTINGS[name])
+    asked = load_problems([task], seed=0, count=256)
+    assert {language: sum(p.language == language for p in asked) for language in LANGUAGES} == {
+        "en": 256,
+        "zh": 256,
+    }
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
 def test_one_instance_in_five_is_held_out(name: str) -> None:
     family, rng = TASKS[name], random.Random(13)
     share = sum(is_held_out(family, family.draw(rng, SETTINGS[name])) for _ in range(2000)) / 2000

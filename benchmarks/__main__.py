@@ -15,10 +15,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.duel import ROOT, Samples, Setting, ask, take_turns
+from benchmarks.duel import ROOT, Samples, Setting, WorkerError, ask, take_turns
 from benchmarks.machine_limit import work_of
 from benchmarks.page import write_page
-from benchmarks.search import completion_axes, find_fastest, ponder_axes, trl_axes
+from benchmarks.search import completion_search, find_fastest, ponder_search, trl_search
 from benchmarks.settings import PONDER, TRL, differences
 from benchmarks.shapes import LARGE, QUICK, SHAPES, SMALL, ModelShape, Shape
 
@@ -99,7 +99,13 @@ def _measure_table(
         chosen = QUICK if options.quick else SHAPES
         found: dict[str, Any] = {}
         for name in options.shapes:
-            row = _measure_shape(setting, chosen[name], options, found)
+            try:
+                row = _measure_shape(setting, chosen[name], options, found)
+            except (WorkerError, AssertionError) as error:
+                # What the other shapes gave is not lost with this one; the page says that it is missing.
+                _say(f"({name}) could not be measured: {error}")
+                table.setdefault("failed", {})[name] = str(error)
+                continue
             table["shapes"].append(row)
             _save(results, options.out)
         rates.append(ask(setting, "rates", quick=options.quick))
@@ -113,19 +119,18 @@ def _measure_shape(
     """Settings first, then steps, then completions alone."""
     _say(f"({shape.name}) {shape.title}")
     row: dict[str, Any] = {"shape": shape.to_dict(), "search": {}}
-    searches = {
-        "trl": ("step", TRL, trl_axes(shape, setting.device)),
-        "ponder": ("step", PONDER, ponder_axes()),
-        "transformers": ("rollout", TRL, completion_axes()),
-    }
-    for who, (mode, defaults, axes) in searches.items():
+    for who, defaults in (("transformers", TRL), ("trl", TRL), ("ponder", PONDER)):
         # A quick run looks for settings once: it only shows that the search works.
         if options.no_search or (options.quick and who in found):
             best = found.get(who, defaults)
             trials: list[dict[str, Any]] = []
         else:
-            side = "ponder" if who == "ponder" else "trl"
-            best, trials = find_fastest(setting, shape, side, mode, defaults, axes)
+            search = {
+                "transformers": lambda: completion_search(setting.device),
+                "trl": lambda: trl_search(shape, setting.device, found["transformers"]["completions"]),
+                "ponder": ponder_search,
+            }[who]()
+            best, trials = find_fastest(setting, shape, search)
             _say(f"  {who}: {len(trials)} settings tried, fastest: {differences(best, defaults)}")
         found[who] = best if not options.no_search else defaults
         row["search"][who] = {"fastest": best, "trials": trials}

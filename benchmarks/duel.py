@@ -6,9 +6,11 @@ blocks on a read and uses no processor.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+import select
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -20,6 +22,10 @@ from typing import Any
 from benchmarks.shapes import ModelShape, Shape
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+DEADLINE_S = 900
+"""For one step or one load; what takes longer hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +100,16 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._process.poll() is None:
-            self._process.terminate()
+            self._process.kill()
         self._process.communicate()
         self._log.close()
 
     def hear(self, kind: str) -> dict[str, Any]:
-        """The next row, which must be of this kind."""
+        """The next row, which must be of this kind. Raises WorkerError when there is none in time."""
         assert self._process.stdout is not None
+        # A worker speaks once for each line it is sent, so nothing waits in our buffer.
+        if not select.select([self._process.stdout], [], [], DEADLINE_S)[0]:
+            self._process.kill()
         text = self._process.stdout.readline()
         row: dict[str, Any] = json.loads(text) if text else {"kind": "end"}
         if row.pop("kind") != kind:
@@ -112,7 +121,9 @@ class Worker:
         return self.hear("step")
 
     def stop(self) -> dict[str, Any]:
-        self._say("stop")
+        # After its last step a trainer ends by itself and may be gone.
+        with contextlib.suppress(WorkerError):
+            self._say("stop")
         return self.hear("stopped")
 
     def _say(self, word: str) -> None:

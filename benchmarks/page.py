@@ -62,6 +62,9 @@ def _table(table: dict[str, Any], missed: list[str]) -> list[str]:
         lines += ["", *_equality(table["equality"])]
     lines += ["", *_shape_list(table), "", *_steps(table, missed), "", *_memory(table, missed)]
     lines += ["", *_rollouts(table), "", *_limit(table), "", *_settings(table)]
+    for name, why in table.get("failed", {}).items():
+        lines += ["", f"**({name}) could not be measured**: {why}"]
+        missed.append(f"({name}) could not be measured: {why}")
     return lines
 
 
@@ -120,8 +123,8 @@ def _memory(table: dict[str, Any], missed: list[str]) -> list[str]:
         "",
         "Of a fresh process over all its steps, above what it held after imports and loading.",
         "",
-        "| | ponder, MiB | TRL, MiB | ponder of TRL | promised | |",
-        "|---|---|---|---|---|---|",
+        "| | ponder, MiB | TRL, MiB | ponder of TRL | promised | | TRL's leanest setting tried, MiB |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in table["shapes"]:
         name, ratio = row["shape"]["name"], row["memory_ratio"]
@@ -132,8 +135,19 @@ def _memory(table: dict[str, Any], missed: list[str]) -> list[str]:
         own, theirs = (row["step"][side]["about"]["peak_bytes"] / 2**20 for side in ("ponder", "trl"))
         lines.append(
             f"| ({name}) | {own:,.0f} | {theirs:,.0f} | **{ratio:.0%}** | {MEMORY_TARGET:.0%} | {verdict} |"
+            f" {_leanest(row)} |"
         )
     return lines
+
+
+def _leanest(row: dict[str, Any]) -> str:
+    """Of the trials of TRL's step on the whole shape: the smallest peak and what a step took with it."""
+    whole = row["shape"]["num_prompts"]
+    trials = [t for t in row["search"]["trl"]["trials"] if t["prompts"] == whole and t["seconds"]]
+    if not trials:
+        return ""
+    trial = min(trials, key=lambda trial: trial["peak_bytes"])
+    return f"{trial['peak_bytes'] / 2**20:,.0f} at {min(trial['seconds']):.2f} s"
 
 
 def _rollouts(table: dict[str, Any]) -> list[str]:
@@ -165,11 +179,10 @@ def _limit(table: dict[str, Any]) -> list[str]:
         f" {table['flops_per_s'] / 1e9:,.0f} GFLOP/s"
         f" in {table['model']['dtype']} (the best of several sizes), memory reads"
         f" {table['bytes_per_s'] / 1e9:.1f} GB/s.",
-        "A step must do the floating-point work of sampling and of one forward and backward pass,"
-        " each group's"
-        " prompt once in both, and read the keys and values of every token it decodes. Norms,"
-        " softmax, sampling,"
-        " optimizer, rewards and Python are not in it.",
+        "An estimate of what a step must take: the floating-point work of sampling and of one "
+        "forward and backward pass, each group's prompt once in both, and reading the keys and "
+        "values of every token it decodes. Norms, softmax, sampling, optimizer, rewards and "
+        "Python are not in it.",
         "",
         "| | GFLOP | keys and values, GB | limit, s | of which completions, s |",
         "|---|---|---|---|---|",
@@ -187,13 +200,18 @@ def _settings(table: dict[str, Any]) -> list[str]:
     lines = [
         "### Settings",
         "",
-        "Each side ran in the fastest of its settings, which were searched for every shape: one"
-        " axis after the"
-        " other, each on top of the best so far, the smaller peak of memory where two were within"
-        " 2%. Trials on"
-        " fewer prompts than the shape has are marked with their number. Seconds of one step after"
-        " one that is"
-        " not timed.",
+        "Each side ran in the fastest of the settings listed here, searched for every shape. "
+        "`transformers` and ponder: one axis after the other, on the whole shape. TRL's step: "
+        "with the way of sampling that won, one axis after the other on a quarter of the prompts "
+        "(marked with their number), then what won, all rows in one pass, and freed memory kept, "
+        "on the whole shape. Of settings within 2% of the fastest the one with the smallest peak "
+        "of memory is taken. Seconds of one step after one that is not timed; a setting whose "
+        "first step took over 5 s and 1.15 times the best of its axis was given up.",
+        "",
+        "Not tried: vLLM, which is another program (both sides sample in their own process); "
+        "other allocators; kernels fetched from the hub; generation windows smaller than a step "
+        "(in (b) they would weigh tokens differently). On a CPU TRL 1.16 computes the head at "
+        "prompt positions, too; that is its own cost.",
     ]
     titles = {"trl": "TRL", "ponder": "ponder", "transformers": "transformers, completions alone"}
     for who, title in titles.items():
@@ -230,7 +248,7 @@ def _method(results: dict[str, Any]) -> list[str]:
         "- Both sides run in fresh processes of one virtual environment and take turns, a step"
         " each; a process"
         f" that waits uses no processor. One step of warm-up and {results['steps']} timed steps each.",
-        "- TRL: gradient checkpointing off, bf16 off (on a GPU: on), beta 0, torch.compile off, no logging,"
+        "- TRL: gradient checkpointing off, bf16 off (on a GPU: on), beta 0, no logging,"
         " evaluation or saving. A step lasts from the end of one optimizer step to the end of the next.",
         "- ponder: the calls of its own loop, in a recipe's default settings but for those above:"
         " sampling with"

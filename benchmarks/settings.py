@@ -14,25 +14,30 @@ PONDER: dict[str, Any] = {
 }
 """What a recipe that says nothing gets."""
 
-CONTINUOUS = "continuous batching"
+CONTINUOUS = {"continuous batching": 0, "continuous batching, 32 at once": 32}
+"""Name -> requests in a batch, 0: all. On a CPU its attention covers every pair of requests in the batch."""
 _PAGE = 32
 """Tokens."""
 
 COMPLETIONS: dict[str, dict[str, Any]] = {
     "generate, dynamic cache": {},
     "generate, static cache": {"cache_implementation": "static"},
-    CONTINUOUS: {"use_transformers_continuous_batching": True},
+    **{name: {"use_transformers_continuous_batching": True} for name in CONTINUOUS},
 }
 """Ways in which GRPOTrainer has completions made by `transformers`, as its options."""
 
 
-def continuous_cache(shape: Shape) -> dict[str, int]:
-    """Pages of keys and values for all completions of a step at once.
+def continuous_cache(shape: Shape, completions: str) -> dict[str, int]:
+    """Pages of keys and values for all completions that are in a batch at once.
 
     Left to itself continuous batching takes half of the free memory and clears it at every call.
     """
     pages = -(-(shape.prompt_tokens + shape.max_tokens) // _PAGE) + 1
-    return {"page_size": _PAGE, "num_blocks": pages * shape.num_completions, "max_batch_tokens": 2048}
+    at_once = CONTINUOUS.get(completions, 0)
+    if not at_once:
+        return {"page_size": _PAGE, "num_blocks": pages * shape.num_completions, "max_batch_tokens": 2048}
+    sizes = {"num_blocks": pages * at_once, "max_batch_tokens": max(512, shape.prompt_tokens)}
+    return {"page_size": _PAGE, "max_requests_per_batch": at_once, **sizes}
 
 
 TRL: dict[str, Any] = {
@@ -40,6 +45,7 @@ TRL: dict[str, Any] = {
     "attn_implementation": "sdpa",
     "dataloader_num_workers": 0,
     "rows_per_pass": "all",
+    "torch_compile": False,
     "weights": "float32",
     "environment": {},
 }
@@ -54,6 +60,10 @@ KEEP_FREED_MEMORY: dict[str, str] = {
 """glibc keeps what is freed instead of handing it back: what ponder asks for by itself."""
 
 
+GROUPED_KEYS: dict[str, str] = {**KEEP_FREED_MEMORY, "TRANSFORMERS_SDPA_FORCE_GQA": "1"}
+"""Besides, attention that does not repeat the keys of grouped heads."""
+
+
 def differences(settings: dict[str, Any], defaults: dict[str, Any]) -> str:
     """The settings that are not the default, in words."""
     parts = []
@@ -61,7 +71,7 @@ def differences(settings: dict[str, Any], defaults: dict[str, Any]) -> str:
         if value == defaults.get(key):
             continue
         if key == "environment":
-            parts.append("glibc keeps freed memory")
+            parts.append("glibc keeps freed memory" + (", grouped keys" if value == GROUPED_KEYS else ""))
         elif key == "completions":
             parts.append(str(value))
         else:

@@ -61,11 +61,11 @@ class TrlSide:
         start = time.perf_counter()
         encoded = self._tokenizer(prompts, return_tensors="pt", padding=True).to(self._spec.device)
         with torch.no_grad():
-            if self._settings["completions"] == CONTINUOUS:
+            if self._settings["completions"] in CONTINUOUS:
                 results = self._model.generate_batch(
                     encoded["input_ids"].tolist(),
                     generation_config=self._generation_config(),
-                    continuous_batching_config=ContinuousBatchingConfig(**continuous_cache(self._shape)),
+                    continuous_batching_config=ContinuousBatchingConfig(**self._cache()),
                     progress_bar=False,
                 )
                 lengths = [len(result.generated_tokens) for result in results.values()]
@@ -86,6 +86,9 @@ class TrlSide:
 
     def close(self) -> None:
         """Nothing is left open."""
+
+    def _cache(self) -> dict[str, int]:
+        return continuous_cache(self._shape, self._settings["completions"])
 
     def _generation_config(self) -> GenerationConfig:
         return GenerationConfig(
@@ -108,8 +111,9 @@ class TrlSide:
             raise ValueError(f"rows_per_pass {per_pass} does not divide the {rows} completions of a step")
         return GRPOConfig(
             **plain_options(output_folder, self._spec.device, self._spec.dtype),
+            torch_compile=self._settings["torch_compile"],
             **COMPLETIONS[self._settings["completions"]],
-            transformers_continuous_batching_config=continuous_cache(self._shape),
+            transformers_continuous_batching_config=self._cache(),
             per_device_train_batch_size=per_pass,
             gradient_accumulation_steps=rows // per_pass,
             num_generations=self._shape.group_size,
@@ -127,7 +131,6 @@ def plain_options(output_folder: Path, device: str, dtype: str) -> dict[str, Any
         "bf16": device == "cuda" and dtype == "bfloat16",
         "fp16": False,
         "gradient_checkpointing": False,
-        "torch_compile": False,
         "beta": 0.0,
         "loss_type": "dapo",
         "scale_rewards": "group",

@@ -12,7 +12,10 @@ _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.m
 
 
 def calculator(prompts, completions, **columns):
-    """The share of a completion's marked sums that are right; 0 when it marks none."""
+    """The share of a completion's marked sums that are right; 0 when it marks none.
+
+    One without an operator is wrong: a model that was paid for `<<1=1>>` learned to write nothing else.
+    """
     return [_share([_is_right(*pair) for pair in _MARKED.findall(text)]) for text in completions]
 
 
@@ -22,7 +25,8 @@ def _share(right):
 
 def _is_right(sum_, value):
     try:
-        return abs(_value(ast.parse(sum_.strip(), mode="eval").body) - float(value)) < 0.01
+        tree = ast.parse(sum_.strip(), mode="eval").body
+        return isinstance(tree, ast.BinOp) and abs(_value(tree) - float(value)) < 0.01
     except (SyntaxError, ValueError, TypeError, KeyError, ZeroDivisionError, OverflowError, RecursionError):
         return False
 

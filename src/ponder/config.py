@@ -291,6 +291,8 @@ class EngineConfig(Section):
     num_slots: PositiveInt = 256
     """Completions decoded at once."""
     max_prompt_tokens: PositiveInt = 2048
+    lanes: PositiveInt = 1
+    """Processes that sample side by side on a CPU, each with its share of slots and threads."""
 
 
 class HardwareConfig(Section):

@@ -10,14 +10,28 @@ from ponder.errors import RecipeError, nearest
 from ponder.models.transformer import Transformer
 from ponder.rollout.engine import LocalEngine
 from ponder.rollout.fallback import CausalLMEngine
+from ponder.rollout.lanes import LanedEngine
 from ponder.rollout.stopping import EngineTokenizer
 from ponder.types import RolloutEngine
 
 
 def _local(config: EngineConfig, policy: Any, tokenizer: EngineTokenizer) -> RolloutEngine:
-    """The local engine; for a network of another family the slower one over its own forward."""
-    kind = LocalEngine if isinstance(policy, Transformer) else CausalLMEngine
-    return kind(policy, tokenizer, num_slots=config.num_slots, max_prompt_tokens=config.max_prompt_tokens)
+    """The local engine; for a network of another family the slower one over its own forward.
+
+    Raises RecipeError for lanes where one process samples.
+    """
+    slots, longest = config.num_slots, config.max_prompt_tokens
+    built_in = isinstance(policy, Transformer)
+    if config.lanes > 1:
+        if not built_in or policy.lm_head.weight.device.type != "cpu":
+            raise RecipeError(
+                f"engine.lanes is {config.lanes}, which is for the built-in families on a CPU; elsewhere one "
+                "process samples. Leave the key out."
+            )
+        return LanedEngine(policy, tokenizer, lanes=config.lanes, num_slots=slots, max_prompt_tokens=longest)
+    if built_in:
+        return LocalEngine(policy, tokenizer, num_slots=slots, max_prompt_tokens=longest)
+    return CausalLMEngine(policy, tokenizer, num_slots=slots, max_prompt_tokens=longest)
 
 
 ENGINES: dict[str, Callable[[EngineConfig, Any, EngineTokenizer], RolloutEngine]] = {

@@ -128,7 +128,7 @@ def _measure_shape(
             search = {
                 "transformers": lambda: completion_search(setting.device),
                 "trl": lambda: trl_search(shape, setting.device, found["transformers"]["completions"]),
-                "ponder": ponder_search,
+                "ponder": lambda: ponder_search(setting.device),
             }[who]()
             best, trials = find_fastest(setting, shape, search)
             _say(f"  {who}: {len(trials)} settings tried, fastest: {differences(best, defaults)}")

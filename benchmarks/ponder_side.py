@@ -6,6 +6,7 @@ Left out are what TRL is timed without, too: records, evaluation and checkpoints
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from ponder.models.tokenizer import load_tokenizer
 from ponder.models.transformer import Transformer
 from ponder.rewards import RewardWorkers, ScoringSpec
 from ponder.rollout.engine import LocalEngine
+from ponder.rollout.lanes import LanedEngine
 from ponder.seeding import derive_seed
 from ponder.training.rollouts import score_as_generated
 from ponder.training.schedule import conditions_of, sampling_of
@@ -65,7 +67,8 @@ class PonderSide:
         self._policy.eval()
         self._tokenizer = load_tokenizer(spec.folder)
         self._lengths: tuple[int, ...] = ()
-        self._engine = LocalEngine(
+        lanes = spec.settings["lanes"]
+        self._engine = (partial(LanedEngine, lanes=lanes) if lanes > 1 else LocalEngine)(
             self._policy,
             self._tokenizer,
             num_slots=spec.settings["num_slots"],
@@ -125,9 +128,11 @@ class PonderSide:
         return {"seconds": seconds, "lengths": lengths}
 
     def describe(self) -> dict[str, Any]:
-        return {"steps_all_slots": self._engine.steps_all_slots}
+        return {"engine": type(self._engine).__name__}
 
     def close(self) -> None:
+        if isinstance(self._engine, LanedEngine):
+            self._engine.close()
         self._scorer.close()
 
     def _requests(self, number: int) -> list[RolloutRequest]:

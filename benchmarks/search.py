@@ -80,9 +80,12 @@ def trl_search(shape: Shape, device: str, completions: str) -> Search:
     return Search("trl", "step", {**TRL, "completions": completions}, tuple(axes), True, finals)
 
 
-def ponder_search() -> Search:
+def ponder_search(device: str) -> Search:
     """For ponder's step; its engine samples with the same settings."""
-    return Search("ponder", "step", PONDER, (Axis("micro_batch_tokens", (8192, 4096, 2048, 1024)),))
+    axes = [Axis("micro_batch_tokens", (8192, 4096, 2048, 1024))]
+    if device == "cpu":
+        axes.insert(0, Axis("lanes", (2,)))
+    return Search("ponder", "step", PONDER, tuple(axes))
 
 
 def find_fastest(setting: Setting, shape: Shape, search: Search) -> tuple[Settings, list[dict[str, Any]]]:

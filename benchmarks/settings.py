@@ -10,6 +10,7 @@ from ponder.config import EngineConfig, HardwareConfig
 
 PONDER: dict[str, Any] = {
     "num_slots": EngineConfig().num_slots,
+    "lanes": EngineConfig().lanes,
     "micro_batch_tokens": HardwareConfig().micro_batch_tokens,
 }
 """What a recipe that says nothing gets."""

@@ -78,15 +78,15 @@ def ask_model(
     """
     from ponder.config import EngineConfig, EvaluationConfig, TaskConfig
     from ponder.evaluation import evaluate_policy
-    from ponder.pipeline.preflight import check_references
+    from ponder.pipeline.preflight import check_context, check_references
     from ponder.pipeline.problems import named_problems
 
     task = TaskConfig(name=problems, languages=tuple(languages.split(",")), grader=grader, limit=None)
     asked, chance = named_problems(task, limit, seed, held_out=held_out)
     check_references(asked)
     bench = open_model(model, template, threads)
-    bench.check_context(asked, max_tokens, "--max-tokens")
     longest = max(len(bench.render(problem).token_ids) for problem in asked)
+    check_context(longest, max_tokens, bench.policy.config.max_positions, "--max-tokens")
     evaluation = evaluate_policy(
         bench.engine(EngineConfig(num_slots=slots, max_prompt_tokens=longest)),
         asked,

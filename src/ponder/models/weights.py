@@ -120,9 +120,12 @@ def write_tensors(tensors: Mapping[str, Tensor], folder: Path, max_shard_bytes: 
 
 
 def write_file(tensors: Mapping[str, Tensor], file: Path) -> None:
-    """One safetensors file, as readable as the folder it lies in: the library makes it its owner's alone."""
+    """One safetensors file with the permissions of any new file (an existing one keeps its own): the
+    library makes it its owner's alone."""
+    file.touch()
+    mode = file.stat().st_mode
     save_file(dict(tensors), file, metadata={"format": "pt"})
-    file.chmod(file.parent.stat().st_mode & 0o666)
+    file.chmod(mode & 0o777)
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from ponder.config import EngineConfig, HardwareConfig, LoRAConfig
-from ponder.errors import ModelError
 from ponder.models.folder import check_tokenizer, load_policy, save_policy
 from ponder.models.lora import has_adapter
 from ponder.models.policy import Policy
@@ -47,19 +45,6 @@ class Bench:
     def render(self, problem: Problem) -> Prompt:
         """What the policy sees of a problem."""
         return self.template.render(problem, self.tokenizer.encode, self.apply_chat)
-
-    def check_context(self, problems: Sequence[Problem], max_new_tokens: int, setting: str) -> None:
-        """Raises ModelError when the longest prompt and the cap exceed the model's context.
-
-        `setting` is what the user lowers the cap by.
-        """
-        longest = max((len(self.render(problem).token_ids) for problem in problems), default=0)
-        most = self.policy.config.max_positions
-        if longest + max_new_tokens > most:
-            raise ModelError(
-                f"The longest prompt ({longest} tokens) and {setting} ({max_new_tokens}) exceed the model's "
-                f"context of {most}. Lower {setting} to {max(most - longest, 0)}, or leave long problems out."
-            )
 
     def weights_hash(self) -> str:
         """SHA-256 of the policy's weights as they are now."""

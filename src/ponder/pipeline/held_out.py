@@ -8,7 +8,7 @@ from pathlib import Path
 from ponder.config import EvaluationConfig, Recipe
 from ponder.evaluation import Evaluation, evaluate_policy, select_problems
 from ponder.pipeline.bench import Bench
-from ponder.pipeline.preflight import check_references
+from ponder.pipeline.preflight import check_context, check_references
 from ponder.pipeline.problems import chance_levels, held_out_problems
 from ponder.pipeline.stage_context import Say
 from ponder.seeding import derive_seed
@@ -28,14 +28,17 @@ def held_out_prompts(
     most = max(config.problems, config.every_problems if config.every else 0)
     problems = held_out_problems(recipe, most)
     limit = recipe.engine.max_prompt_tokens
-    kept = [problem for problem in problems if len(bench.render(problem).token_ids) <= limit]
+    lengths = {problem.id: len(bench.render(problem).token_ids) for problem in problems}
+    kept = [problem for problem in problems if lengths[problem.id] <= limit]
     if len(kept) < len(problems):
         say(
             f"Preflight: {len(problems) - len(kept)} of {len(problems)} held-out prompts are longer than "
             f"engine.max_prompt_tokens = {limit} and are left out."
         )
     check_references(kept)
-    bench.check_context(kept, config.max_new_tokens or max_new_tokens, "evaluate.max_new_tokens")
+    longest = max((lengths[problem.id] for problem in kept), default=0)
+    cap = config.max_new_tokens or max_new_tokens
+    check_context(longest, cap, bench.policy.config.max_positions, "evaluate.max_new_tokens")
     return kept
 
 

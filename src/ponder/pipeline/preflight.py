@@ -65,12 +65,7 @@ def check_stage(
         )
     longest = max(len(prompts[problem.id].token_ids) for problem in kept)
     cap = int(max(_values(stage.sampling.max_new_tokens)))
-    if longest + cap > max_positions:
-        raise ModelError(
-            f"stages.{stage.name}: the longest prompt ({longest} tokens) and max_new_tokens ({cap}) exceed "
-            f"the model's context of {max_positions}. Lower sampling.max_new_tokens to "
-            f"{max_positions - longest}, or engine.max_prompt_tokens."
-        )
+    check_context(longest, cap, max_positions, f"stages.{stage.name}.sampling.max_new_tokens")
     warnings = [f"stages.{stage.name}: the template: {finding}." for finding in lint_template(template)]
     warnings += _group_warnings(stage)
     warnings += _length_warnings(stage, kept, coder)
@@ -86,6 +81,19 @@ def check_stage(
             f"engine.max_prompt_tokens = {engine.max_prompt_tokens} and are left out."
         )
     return Preflight(tuple(warnings), kept)
+
+
+def check_context(longest: int, cap: int, max_positions: int, setting: str) -> None:
+    """Raises ModelError when the longest prompt and the cap, in tokens, exceed the model's context.
+
+    `setting` is what the user lowers the cap by.
+    """
+    if longest + cap > max_positions:
+        raise ModelError(
+            f"The longest prompt ({longest} tokens) and {setting} ({cap}) exceed the model's context of "
+            f"{max_positions}. Lower {setting} to {max(max_positions - longest, 0)}, or leave long problems "
+            "out."
+        )
 
 
 def check_references(problems: Sequence[Problem]) -> None:

@@ -41,7 +41,7 @@ class _Lane:
     version: int = -1
     weights: str | None = None
     """A file that it was told to read and may not have read yet."""
-    owed: dict[int, RolloutRequest] = field(default_factory=dict)
+    owed: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,8 @@ class LanedEngine:
             while any(lane.owed for lane in lanes):
                 yield from self._arrived(lanes, requests)
                 yield from self._here(self._lost(lanes), requests, sampling, lanes)
-                if open_channels := [lane.process.connection for lane in lanes if lane.owed]:
+                waited_for = [lane for lane in lanes if lane.owed and lane in self._lanes]
+                if open_channels := [lane.process.connection for lane in waited_for]:
                     wait(open_channels)
         finally:
             self._running = False
@@ -172,7 +173,9 @@ class LanedEngine:
         lanes = [lane for lane in self._lanes if lane is not None]
         for number, lane in enumerate(lanes, start=1):
             share = range(number, len(requests), self.num_lanes)
-            lane.owed = {index: requests[index] for index in share}
+            if not share:
+                continue
+            lane.owed = set(share)
             if lane.version != self.version:
                 lane.version, lane.weights = self.version, self._write_weights()
             # A process that is gone is noticed when it should answer.
@@ -201,7 +204,7 @@ class LanedEngine:
                         raise answer
                     lane.weights = None
                     index, completions = answer
-                    del lane.owed[index]
+                    lane.owed.remove(index)
                     yield index, RolloutGroup(requests[index].prompt, completions)
             except (OSError, EOFError):
                 self._discard(lane)
@@ -211,7 +214,7 @@ class LanedEngine:
         lost = [lane for lane in lanes if lane not in self._lanes]
         indices = sorted(itertools.chain.from_iterable(lane.owed for lane in lost))
         for lane in lost:
-            lane.owed = {}
+            lane.owed = set()
         return indices
 
     def _discard(self, lane: _Lane) -> None:
@@ -221,8 +224,11 @@ class LanedEngine:
         self._lanes[self._lanes.index(lane)] = None
 
     def _start(self) -> None:
+        """Starts the processes that are missing, those that died owing nothing among them."""
         for place, lane in enumerate(self._lanes):
-            if lane is None:
+            if lane is not None and lane.process.exit_status(0.0) is not None:
+                self._discard(lane)
+            if self._lanes[place] is None:
                 arguments = (self._policy.config, self._policy.compute_dtype, *self._arguments)
                 self._lanes[place] = _Lane(WorkerProcess("ponder.rollout.lane_child:serve", arguments))
 

@@ -269,3 +269,15 @@ def test_dry_run_says_what_cannot_learn(ponder: Callable[..., str], files: dict[
     assert "group_size is 1" in ponder(*command, "--strict", code=2)
     missing = "tasks=[{file: nowhere.jsonl}]"
     assert "nowhere.jsonl" in ponder(*command, "--set", missing, code=2)
+
+
+def test_a_stop_string_ends_a_completion(ponder: Callable[..., str], files: dict[str, str]):
+    command = (
+        "sample", files["model"], "--problems", files["problems.jsonl"], "--max-tokens", 12,
+        "--template", "plain", "--limit", 6, "--slots", 16, "--threads", 1,
+    )  # fmt: skip
+    free = [json.loads(line)["completion"] for line in ponder(*command).splitlines()]
+    stop = next(c for text in free for c in text[:6] if c.isascii() and c.isprintable() and not c.isspace())
+    cut = [json.loads(line)["completion"] for line in ponder(*command, "--stop", stop).splitlines()]
+    assert cut == [text[: text.index(stop) + 1] if stop in text else text for text in free]
+    assert cut != free

@@ -189,3 +189,11 @@ def test_a_partial_block_of_a_pretrain_stage_keeps_the_other_defaults_of_the_sta
     plain = PretrainStage(name="base")
     assert built.optimizer == plain.optimizer.model_copy(update={"lr": 5e-3})
     assert built.checkpoints == plain.checkpoints.model_copy(update={"keep": 7})
+
+
+def test_muon_is_refused_for_adapters():
+    sets = ["stages.0.algorithm.optimizer.kind=muon", "stages.0.lora={r: 4}"]
+    sets = [text.replace("stages.0", f"stages.{data()['stages'][0]['name']}") for text in sets]
+    with pytest.raises(RecipeError, match=r'optimizer\.kind is "muon".*adamw'):
+        build_recipe(data(), sets)
+    build_recipe(data(), sets[:1])

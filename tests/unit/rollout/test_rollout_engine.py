@@ -356,3 +356,21 @@ def test_engines_by_name(policy, tokenizer) -> None:
     assert set(ENGINES) == {"local"}
     with pytest.raises(RecipeError, match='Did you mean "local"'):
         make_engine(EngineConfig(kind="locale"), policy, tokenizer)
+
+
+def test_where_products_depend_on_their_rows_a_prompt_goes_alone(
+    policy, tokenizer, make_requests, monkeypatch
+) -> None:
+    monkeypatch.setattr("ponder.rollout.engine.rows_are_stable", lambda *sizes: False)
+    engine = LocalEngine(policy, tokenizer, num_slots=16)
+    assert engine.steps_all_slots
+    prefills = []
+    original = engine._network.prefill
+
+    def watched(tokens, runs, last):
+        prefills.append(sum(len(run.places) for run in runs))
+        return original(tokens, runs, last)
+
+    engine._network.prefill = watched
+    run(engine, make_requests(5, 2))
+    assert prefills == [1] * 5

@@ -166,3 +166,15 @@ def test_errors_are_those_of_the_local_engine(engine, policy) -> None:
         policy.model.norm.weight.copy_(good)
     engine.update_weights(engine.version + 1)
     assert len(list(engine.generate(requests(), SAMPLING))) == 7
+
+
+def test_a_lane_without_a_share_is_not_asked(policy) -> None:
+    """One request of many members stays here, and the weights are sent when there is something to do."""
+    torch.set_num_threads(2)
+    engine = LanedEngine(policy, TOKENIZER, lanes=2, num_slots=64)
+    for asked in (requests(1, 40), requests(1, 40), requests()):
+        assert dict(engine.generate(asked, SAMPLING)) == alone(policy, asked)
+    (lane,) = engine._lanes
+    assert lane is not None
+    assert lane.version == engine.version
+    engine.close()

@@ -204,7 +204,7 @@ def _settings(table: dict[str, Any]) -> list[str]:
         "`transformers` and ponder: one axis after the other, on the whole shape. TRL's step: "
         "with the way of sampling that won, one axis after the other on a quarter of the prompts "
         "(marked with their number), then what won, all rows in one pass, and freed memory kept, "
-        "on the whole shape. Of settings within 2% of the fastest the one with the smallest peak "
+        "on the whole shape. Of settings within 5% of the fastest the one with the smallest peak "
         "of memory is taken. Seconds of one step after one that is not timed; a setting whose "
         "first step took over 5 s and 1.15 times the best of its axis was given up.",
         "",

@@ -301,6 +301,7 @@ class HardwareConfig(Section):
     threads: int | None = Field(None, ge=1)
     """CPU threads; None: all cores. Recorded, because results on a CPU depend on it."""
     micro_batch_tokens: PositiveInt = 16_384
+    """Most tokens under way in forward and backward passes; on a CPU several micro-batches share them."""
     gradient_checkpointing: bool = False
     reward_workers: PositiveInt = 1
 

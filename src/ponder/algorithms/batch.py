@@ -184,17 +184,38 @@ def _flat(columns: Iterable[Sequence[Any]], dtype: torch.dtype) -> Tensor:
     return torch.tensor([value for column in columns for value in column], dtype=dtype)
 
 
-def pack(samples: Sequence[TrainingSample], micro_batch_tokens: int) -> list[list[TrainingSample]]:
+def pack(
+    samples: Sequence[TrainingSample], micro_batch_tokens: int, side_by_side: int = 1
+) -> list[list[TrainingSample]]:
     """Returns the samples cut into micro-batches of at most `micro_batch_tokens` tokens each.
 
     Best fit: the largest group goes first, each into the micro-batch it fills most. Members of a
     group stay together, so that their prompt is computed once; a group larger than the budget is
     split and its prompt repeated in each part. A single sample over the budget has a micro-batch of
-    its own. Deterministic; micro-batches come in the order of their first sample, samples keep
-    theirs. Raises ValueError when micro_batch_tokens < 1.
+    its own. With `side_by_side` above 1 so many micro-batches share the budget, and their sizes are evened
+    out. Deterministic; micro-batches come in the order of their first sample, samples keep theirs.
+    Raises ValueError when micro_batch_tokens < 1.
     """
     if micro_batch_tokens < 1:
         raise ValueError(f"micro_batch_tokens is {micro_batch_tokens}; at least 1")
+    capacity = max(1, micro_batch_tokens // side_by_side)
+    units = _units(samples, capacity)
+    bins = _best_fit(units, capacity)
+    if side_by_side > 1 and units:
+        # The smallest capacity that needs no more micro-batches than every thread has turns.
+        most = -(-len(bins) // side_by_side) * side_by_side
+        low, capacity = max(size for size, _ in units), max(size for size, _ in bins)
+        while low < capacity:
+            middle = (low + capacity) // 2
+            if len(evened := _best_fit(units, middle)) <= most:
+                capacity, bins = middle, evened
+            else:
+                low = middle + 1
+    return [[samples[index] for index in indices] for indices in sorted(sorted(part) for _, part in bins)]
+
+
+def _units(samples: Sequence[TrainingSample], capacity: int) -> list[tuple[int, list[int]]]:
+    """(tokens, samples) of what stays together: groups, or the parts of those over the capacity."""
     members: dict[int, list[int]] = {}
     for index, sample in enumerate(samples):
         members.setdefault(sample.group, []).append(index)
@@ -202,10 +223,8 @@ def pack(samples: Sequence[TrainingSample], micro_batch_tokens: int) -> list[lis
     for indices in members.values():
         prompt = len(samples[indices[0]].prompt_ids)
         sizes = [(len(samples[index].token_ids), [index]) for index in indices]
-        parts = _best_fit(sizes, micro_batch_tokens - prompt)
-        units.extend((prompt + size, part) for size, part in parts)
-    bins = sorted(sorted(indices) for _, indices in _best_fit(units, micro_batch_tokens))
-    return [[samples[index] for index in indices] for indices in bins]
+        units.extend((prompt + size, part) for size, part in _best_fit(sizes, capacity - prompt))
+    return units
 
 
 def _best_fit(items: Iterable[tuple[int, list[int]]], capacity: int) -> list[tuple[int, list[int]]]:

@@ -11,7 +11,7 @@ import ctypes
 import sys
 from functools import cache
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 _TOP_PAD_BYTES = 64 << 20
 
 
@@ -27,5 +27,7 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1), (_M_TOP_PAD, _TOP_PAD_BYTES))
+    # One heap for all threads: what one has freed another can take.
+    heap = ((_M_MMAP_MAX, 0), (_M_ARENA_MAX, 1))
+    settings = (*heap, (_M_TRIM_THRESHOLD, -1), (_M_TOP_PAD, _TOP_PAD_BYTES))
     return all(mallopt(option, value) == 1 for option, value in settings)

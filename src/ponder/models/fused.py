@@ -1,6 +1,6 @@
 """The two dense halves of a layer, each one autograd function that walks the row in small chunks.
 
-Between two attentions every token is on its own. Walking two thousand tokens at a time through norm,
+Between two attentions every token is on its own. Walking a thousand tokens at a time through norm,
 projections and activation keeps what is in between in the processor's cache; only what the backward
 pass needs is written out (4 widths and 2 feed-forward widths per token and layer), the rest is
 computed again there, without a further matrix product.
@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from ponder.models.rope import pairs_apart, pairs_together, rotate_pairs
 
-_CPU_CHUNK_TOKENS = 2048
+_CPU_CHUNK_TOKENS = 1024
 
 
 def fusable(*modules: nn.Module) -> bool:

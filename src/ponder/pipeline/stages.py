@@ -27,7 +27,7 @@ class StageKind:
 
 
 STAGES: dict[str, StageKind] = {
-    "rl": StageKind("reinforcement learning with rule rewards", run_rl, 2, check_rl),
+    "rl": StageKind("reinforcement learning with rule rewards", run_rl, 3, check_rl),
     "evaluate": StageKind(
         "scores of a model on the run's held-out problems", run_evaluate, 1, check_evaluate
     ),

@@ -69,21 +69,25 @@ class LocalEngine:
         self._version = 0
         dtype = dtype or policy.compute_dtype
         # Sampling needs no double precision; a float64 network is there for its gradients.
-        self._weights = FusedWeights(policy, torch.float32 if dtype == torch.float64 else dtype)
+        dtype = torch.float32 if dtype == torch.float64 else dtype
+        row_step = ROW_STEP
+        for packed in (True, False):
+            self._weights = FusedWeights(policy, dtype, packed)
+            if not deterministic or self._weights.device.type == "cuda" or self._rows_are_stable():
+                break
+        else:
+            row_step = self.num_slots
         self._cache = KVCache(policy.config, self.num_slots, self._weights.dtype, self._weights.device)
         on_cuda = self._weights.device.type == "cuda"
         self._network = Network(self._weights, self._cache, stable=deterministic and not on_cuda)
         self._graphs = GraphedNetwork(self._network) if on_cuda and cuda_graphs else None
-        row_step = ROW_STEP
-        if deterministic and not on_cuda and not rows_are_stable(self._matrices(), self.num_slots, ROW_STEP):
-            row_step = self.num_slots
         self._rounding = Rounding(row_step, powers=self._graphs is not None)
         self._call: _Call | None = None
 
-    def _matrices(self) -> Iterator[Tensor]:
-        for layer in self._weights.layers:
-            yield from (layer.qkv_DW.t(), layer.output_OD.t(), layer.gate_up_DF.t(), layer.down_FD.t())
-        yield self._weights.head_VD
+    def _rows_are_stable(self) -> bool:
+        layers = self._weights.layers
+        products = [part for layer in layers for part in (layer.qkv, layer.output, layer.gate_up, layer.down)]
+        return rows_are_stable([*products, self._weights.head], self.num_slots, ROW_STEP)
 
     @property
     def version(self) -> int:

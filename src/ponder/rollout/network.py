@@ -131,15 +131,16 @@ class Network:
         return self._final_norm(x)
 
     def logits(self, hidden_RD: Tensor) -> Tensor:
-        """Float32 logits (R, V), in a buffer that the next call overwrites."""
-        head_VD = self.weights.head_VD
-        logits_RV = self.scratch.take("logits", (len(hidden_RD), len(head_VD)), torch.float32)
-        return torch.mm(hidden_RD, head_VD.t(), out=logits_RV)
+        """Float32 logits (R, V); the next call may overwrite them."""
+        head = self.weights.head
+        return head(hidden_RD, self.scratch.take("logits", (len(hidden_RD), head.shape[0]), torch.float32))
 
     def _heads(self, x: Tensor, layer: LayerWeights, rope_R1C: Tensor, work: Workspace) -> None:
         """Fills `q_RHE` and `k_RKE` (rotated) and `v_RKE`."""
         self._norm(x, work)
-        _linear(work.normed_RD, layer.qkv_DW, layer.qkv_bias_W, work.qkv_RW)
+        qkv_RW = layer.qkv(work.normed_RD, work.qkv_RW)
+        if qkv_RW is not work.qkv_RW:
+            work.qkv_RW.copy_(qkv_RW)
         if layer.q_norm_E is None or layer.k_norm_E is None:
             if self.dtype == torch.float32:
                 torch.mul(work.raw_q_RHC, rope_R1C, out=work.q_RHC)
@@ -166,11 +167,11 @@ class Network:
 
     def _finish_layer(self, x: Tensor, attended_RO: Tensor, layer: LayerWeights, work: Workspace) -> None:
         """x += output(attended), then x += down(silu(gate) * up), in place."""
-        _add_linear(x, attended_RO, layer.output_OD, layer.output_bias_D)
+        layer.output.add_to(x, attended_RO)
         self._norm(x, work)
-        _linear(work.normed_RD, layer.gate_up_DF, layer.gate_up_bias_F, work.gate_up_RF)
-        torch.mul(functional.silu(work.gate_RF, inplace=True), work.up_RF, out=work.product_RF)
-        _add_linear(x, work.product_RF, layer.down_FD, layer.down_bias_D)
+        gate_RF, up_RF = layer.gate_up(work.normed_RD, work.gate_up_RF).chunk(2, dim=1)
+        torch.mul(functional.silu(gate_RF, inplace=True), up_RF, out=work.product_RF)
+        layer.down.add_to(x, work.product_RF)
 
     def _keep_prompts(self, index: int, run: PromptRun, work: Workspace) -> None:
         for number, place in enumerate(run.places):
@@ -206,19 +207,6 @@ def _inverse_norm(x: Tensor, eps: float) -> Tensor:
     norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
     inverse: Tensor = norm.square_().add_(eps).rsqrt_()
     return inverse
-
-
-def _linear(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
-    if bias is None:
-        torch.mm(x, weight, out=out)
-    else:
-        torch.addmm(bias, x, weight, out=out)
-
-
-def _add_linear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None) -> None:
-    x.addmm_(y, weight)
-    if bias is not None:
-        x.add_(bias)
 
 
 def _rotated(x_RHE: Tensor, rope_R1C: Tensor) -> Tensor:

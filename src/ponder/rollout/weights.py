@@ -1,7 +1,7 @@
 """The policy's weights as the engine multiplies with them: fused, norms folded in, one set per version.
 
-Legend: D width, H query heads, K key heads, E head width, F feed-forward width, V vocabulary,
-W = (H + 2K) * E.
+Legend: D width, E head width, V vocabulary, O outputs and I inputs of a map, W outputs of the fused query,
+key and value map.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ponder.errors import PonderError
 from ponder.models.transformer import Transformer
+from ponder.rollout.products import Product, pack
 
 _SAMPLES = 16
 
@@ -58,23 +59,19 @@ def _spread(parameter: Tensor) -> Tensor:
 
 @dataclass(slots=True)
 class LayerWeights:
-    """One layer, ready for x @ matrix. The norm before a projection is multiplied into it (with sqrt(D),
-    so that x needs only be divided by its length), and 1 / sqrt(E) into the queries.
+    """One layer, ready to be multiplied with. The norm before a projection is multiplied into it (with
+    sqrt(D), so that x needs only be divided by its length), and 1 / sqrt(E) into the queries.
 
     Within a head of q and k the pairs that rotate together are neighbours (0, E/2, 1, E/2 + 1, ...), so
     that a rotation is one complex product; scores do not depend on the order of a head's dimensions.
     """
 
-    qkv_DW: Tensor
-    qkv_bias_W: Tensor | None
+    qkv: Product
     q_norm_E: Tensor | None
     k_norm_E: Tensor | None
-    output_OD: Tensor
-    output_bias_D: Tensor | None
-    gate_up_DF: Tensor
-    gate_up_bias_F: Tensor | None
-    down_FD: Tensor
-    down_bias_D: Tensor | None
+    output: Product
+    gate_up: Product
+    down: Product
     window: int | None
 
 
@@ -82,10 +79,11 @@ class FusedWeights:
     """The weights of a `Transformer` in the engine's layout and dtype; the head stays float32.
 
     Matrices that need no change are the policy's own; fused ones are buffers that `refresh` fills in
-    place, so that a new version takes no new memory.
+    place, so that a new version takes no new memory; large ones on a CPU are packed for its products.
     """
 
-    def __init__(self, policy: Transformer, dtype: torch.dtype) -> None:
+    def __init__(self, policy: Transformer, dtype: torch.dtype, packed: bool = True) -> None:
+        self._packed = packed
         self.policy, self.config, self.dtype = policy, policy.config, dtype
         self.device = policy.lm_head.weight.device
         self.layers: list[LayerWeights] = []
@@ -99,7 +97,9 @@ class FusedWeights:
         self.embedding_VD = self._own(getattr(self, "embedding_VD", None), model.embed_tokens.weight)
         scaled_D = model.norm.weight.detach() * self.config.hidden_size**0.5
         self.norm_D = self._keep(getattr(self, "norm_D", None), scaled_D, torch.float32)
-        self.head_VD = self._own(getattr(self, "head_VD", None), _weight(self.policy.lm_head), torch.float32)
+        old = getattr(self, "head", None)
+        head_VD = self._own(_matrix(old), _weight(self.policy.lm_head), torch.float32)
+        self.head = Product(head_VD, self._pack(head_VD), None)
         self.layers = [
             self._fuse(layer, previous[index] if previous else None, self.config.window(index))
             for index, layer in enumerate(model.layers)
@@ -135,18 +135,29 @@ class FusedWeights:
         gate_up_FD = self._concat(gate_up, layer.post_attention_layernorm.weight)
         kept = _Kept(old)
         return LayerWeights(
-            self._keep(kept.rows("qkv_DW"), qkv_WD, self.dtype).t(),
-            self._bias(kept.tensor("qkv_bias_W"), qkv, order_W, scale_W),
-            q_norm,
-            k_norm,
-            self._own(kept.rows("output_OD"), _weight(attention.o_proj)).t(),
-            self._bias(kept.tensor("output_bias_D"), (attention.o_proj,)),
-            self._keep(kept.rows("gate_up_DF"), gate_up_FD, self.dtype).t(),
-            self._bias(kept.tensor("gate_up_bias_F"), gate_up),
-            self._own(kept.rows("down_FD"), _weight(mlp.down_proj)).t(),
-            self._bias(kept.tensor("down_bias_D"), (mlp.down_proj,)),
-            window,
+            qkv=self._fused(kept.product("qkv"), qkv_WD, self._bias(kept, "qkv", qkv, order_W, scale_W)),
+            q_norm_E=q_norm,
+            k_norm_E=k_norm,
+            output=self._plain(kept, "output", attention.o_proj),
+            gate_up=self._fused(kept.product("gate_up"), gate_up_FD, self._bias(kept, "gate_up", gate_up)),
+            down=self._plain(kept, "down", mlp.down_proj),
+            window=window,
         )
+
+    def _pack(self, weight_OI: Tensor) -> Tensor | None:
+        return pack(weight_OI) if self._packed else None
+
+    def _fused(self, old: Product | None, weight_OI: Tensor, bias_O: Tensor | None) -> Product:
+        """The product with a matrix made here, which is kept in one form only."""
+        packed = self._pack(weight_OI.to(self.dtype))
+        if packed is not None:
+            return Product(None, packed, bias_O)
+        return Product(self._keep(_matrix(old), weight_OI, self.dtype), None, bias_O)
+
+    def _plain(self, kept: _Kept, name: str, module: Any) -> Product:
+        """The product with a matrix of the policy's own."""
+        weight_OI = self._own(_matrix(kept.product(name)), _weight(module))
+        return Product(weight_OI, self._pack(weight_OI), self._bias(kept, name, (module,)))
 
     def _concat(
         self,
@@ -164,7 +175,8 @@ class FusedWeights:
 
     def _bias(
         self,
-        buffer: Tensor | None,
+        kept: _Kept,
+        name: str,
         parts: tuple[Any, ...],
         order_W: Tensor | None = None,
         scale_W: Tensor | None = None,
@@ -174,6 +186,8 @@ class FusedWeights:
         bias_W = torch.cat([part.bias.detach() for part in parts])
         if order_W is not None:
             bias_W = bias_W[order_W]
+        old = kept.product(name)
+        buffer = None if old is None else old.bias_O
         return self._keep(buffer, bias_W if scale_W is None else bias_W * scale_W, self.dtype)
 
     def _query_scale(self, heads: tuple[int, ...]) -> Tensor:
@@ -192,19 +206,18 @@ class FusedWeights:
 
 
 class _Kept:
-    """The buffers of the version before, None where there is none."""
+    """The products of the version before, None where there are none."""
 
     def __init__(self, layer: LayerWeights | None) -> None:
         self._layer = layer
 
-    def tensor(self, name: str) -> Tensor | None:
-        value: Tensor | None = None if self._layer is None else getattr(self._layer, name)
+    def product(self, name: str) -> Product | None:
+        value: Product | None = None if self._layer is None else getattr(self._layer, name)
         return value
 
-    def rows(self, name: str) -> Tensor | None:
-        """The matrix as it lies in memory, outputs first."""
-        value = self.tensor(name)
-        return None if value is None else value.t()
+
+def _matrix(product: Product | None) -> Tensor | None:
+    return None if product is None else product.weight_OI
 
 
 def _weight(module: Any) -> Tensor:

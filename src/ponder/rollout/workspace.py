@@ -52,7 +52,6 @@ class Workspace:
             self.raw_q_RHC, self.raw_k_RKC = pairs(self.raw_q_RHE), pairs(self.raw_k_RKE)
             self.q_RHC, self.k_RKC = pairs(self.q_RHE), pairs(self.k_RKE)
         self.gate_up_RF = scratch.take("gate_up", (rows, 2 * inner), dtype)
-        self.gate_RF, self.up_RF = self.gate_up_RF[:, :inner], self.gate_up_RF[:, inner:]
         self.product_RF = scratch.take("product", (rows, inner), dtype)
 
 

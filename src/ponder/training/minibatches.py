@@ -38,10 +38,10 @@ def make_minibatch(
     samples: Sequence[TrainingSample],
     config: AlgorithmConfig,
     length_cap: int,
-    micro_batch_tokens: int,
+    packing: tuple[int, int],
     device: torch.device,
 ) -> Minibatch:
-    """The samples of one step, cut into micro-batches.
+    """The samples of one step, cut into micro-batches: `pack(..., *packing)`.
 
     Groups all of whose advantages are zero stay in the totals, and so in every mean, but have
     micro-batches of their own: their gradient is exactly zero, and computing it would cost as much
@@ -55,7 +55,7 @@ def make_minibatch(
     if not moving:
         # The step is still made: the optimizer's momentum moves on.
         moving, idle = idle, []
-    parts, idle_parts = pack(moving, micro_batch_tokens), pack(idle, micro_batch_tokens)
+    parts, idle_parts = pack(moving, *packing), pack(idle, *packing)
     everything = [*parts, *idle_parts]
     return Minibatch(
         samples=everything,

@@ -31,6 +31,11 @@ class Reference:
         """How often it was refreshed; log-probs of another version are stale."""
         return self._version
 
+    @property
+    def is_the_policy(self) -> bool:
+        """Whether log-probs come from the policy itself, its adapter switched off meanwhile."""
+        return self._frozen is None
+
     @torch.no_grad()
     def logprobs(self, batch: Batch, temperature: float) -> Tensor:
         """ref_logprobs_M of the batch, float32, under the same temperature as the policy's."""

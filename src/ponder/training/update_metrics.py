@@ -15,6 +15,15 @@ class StepMetrics:
         self.mismatch: Mismatch | None = None
         self.report: StepReport | None = None
 
+    def add(self, other: StepMetrics) -> None:
+        """Adds what another micro-batch measured."""
+        if other.policy is not None:
+            self.add_policy(other.policy)
+        if other.values is not None:
+            self.add_values(other.values)
+        if other.mismatch is not None:
+            self.add_mismatch(other.mismatch)
+
     def add_policy(self, part: LossMetrics) -> None:
         self.policy = part if self.policy is None else self.policy + part
 

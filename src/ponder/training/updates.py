@@ -9,8 +9,9 @@ Legend: M completion tokens.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from ponder.algorithms import (
     Batch,
+    Mismatch,
     SampleSet,
     StepTotals,
     build_batch,
@@ -49,6 +51,7 @@ from ponder.training.minibatches import (
 )
 from ponder.training.optimizer import Optimizer
 from ponder.training.reference import Reference
+from ponder.training.side_by_side import SideBySide, add_to_grad, choose_workers
 from ponder.training.update_metrics import StepMetrics, UpdateMetrics
 from ponder.types import ScoredGroup, TrainingSample
 
@@ -89,18 +92,22 @@ class Updater:
         seed_parts: tuple[int | str, ...],
         device: torch.device,
         micro_batch_tokens: int,
+        workers: int | None = None,
     ):
+        """`workers`: micro-batches computed side by side; None: as `choose_workers` finds best."""
         self.policy = policy
         self._stage = stage
         # A stage made in Python holds the keys its author set; the preset gives the others.
         self._config = resolve_algorithm(stage.algorithm)
         self._seed_parts = seed_parts
         self._device = device
-        self._micro_batch_tokens = micro_batch_tokens
+        self._side_by_side = SideBySide(choose_workers(policy, device) if workers is None else workers)
+        self._packing = (micro_batch_tokens, self._side_by_side.workers)
         self._reference = Reference(policy) if needs_reference(self._config) else None
         self._uses_values = self._config.advantage.estimator == "gae"
         self._values = ValueHead(policy.config.hidden_size).to(device) if self._uses_values else None
         self._optimizer = Optimizer(self._trained(), self._config.optimizer)
+        self._parameters = [parameter for _, parameter in self._trained() if parameter.requires_grad]
 
     def _trained(self) -> Iterable[tuple[str, nn.Parameter]]:
         yield from self.policy.named_parameters()
@@ -122,7 +129,7 @@ class Updater:
         plain = build_samples(groups, everything, now.length_cap).samples
         coef = value_at(kl.coef, now.step)
         penalty_of: dict[int, float] = {}
-        for part in pack(plain, self._micro_batch_tokens):
+        for part in pack(plain, *self._packing):
             batch = self._with_reference(self._with_old(build_batch(part, self._device), now), now)
             for sample, value in zip(part, completion_kl(batch, kl.kind).tolist(), strict=True):
                 penalty_of[id(sample)] = coef * value
@@ -150,12 +157,16 @@ class Updater:
         rng = derive_rng(*self._seed_parts, now.iteration, "minibatches")
         source = old_logprobs_source(self._config, self._stage.minibatches * self._stage.reuse)
         minibatches = [
-            make_minibatch(part, self._config, now.length_cap, self._micro_batch_tokens, self._device)
+            make_minibatch(part, self._config, now.length_cap, self._packing, self._device)
             for part in split_groups(samples, self._stage.minibatches, rng)
         ]
         if source == "recompute" or self._uses_values:
             for minibatch in minibatches:
-                minibatch.batches = [self._rolled_out(batch, now, metrics) for batch in minibatch.batches]
+                passed = self._side_by_side.map(partial(self._rolled_out, now=now), minibatch.batches)
+                minibatch.batches = []
+                for batch, measured in passed:
+                    minibatch.batches.append(batch)
+                    metrics.add_mismatch(measured)
         if self._uses_values:
             self._estimate_advantages(minibatches, now)
         steps_of_group: dict[int, tuple[int, ...]] = {}
@@ -182,19 +193,19 @@ class Updater:
             self._reference.refresh(self.policy)
 
     @torch.no_grad()
-    def _rolled_out(self, batch: Batch, now: Conditions, metrics: UpdateMetrics) -> Batch:
+    def _rolled_out(self, batch: Batch, now: Conditions) -> tuple[Batch, Mismatch]:
         """The batch with old log-probs (and values) under the weights that sampled it."""
         passed = run_policy(self.policy, batch, now.temperature)
-        metrics.add_mismatch(mismatch(passed.logprobs_M, batch.sampler_logprobs_M, self._sampled(batch)))
+        measured = mismatch(passed.logprobs_M, batch.sampler_logprobs_M, self._sampled(batch))
         if self._values is not None:
             batch = batch.replace(old_values_M=self._values(passed.hidden_MD))
-        return batch.replace(old_logprobs_M=passed.logprobs_M)
+        return batch.replace(old_logprobs_M=passed.logprobs_M), measured
 
     def _estimate_advantages(self, minibatches: Sequence[Minibatch], now: Conditions) -> None:
         """Generalised advantages from the value head; normalised over the whole iteration if asked for."""
         for minibatch in minibatches:
             if self._config.kl.place == "reward" and self._reference is not None:
-                minibatch.batches = [self._with_reference(batch, now) for batch in minibatch.batches]
+                minibatch.batches = self._all_with_reference(minibatch.batches, now)
             minibatch.batches = [
                 gae_batch(batch, batch.old_values_M, self._config, now.step) for batch in minibatch.batches
             ]
@@ -209,11 +220,9 @@ class Updater:
         self.policy.train()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(*self._seed_parts, "dropout", step))
-            for index, batch in enumerate(minibatch.batches):
-                with torch.set_grad_enabled(index < minibatch.num_moving):
-                    loss = self._loss(batch, minibatch.totals, step, now, on_policy, collected)
-                if loss.requires_grad:
-                    loss.backward()  # type: ignore[no-untyped-call]
+            for part, gradient in self._gradients(minibatch, step, now, on_policy):
+                collected.add(part)
+                add_to_grad(self._parameters, gradient)
         self.policy.eval()
         total = collected.loss()
         if not math.isfinite(total):
@@ -224,6 +233,24 @@ class Updater:
             )
         collected.add_optimizer(self._optimizer.step(step, now.num_steps))
         return collected
+
+    def _gradients(
+        self, minibatch: Minibatch, step: int, now: Conditions, on_policy: bool
+    ) -> Iterator[tuple[StepMetrics, Sequence[Tensor | None]]]:
+        """What each micro-batch measured and its gradient, which stands in `.grad` already if it is empty."""
+        apart = self._side_by_side.applies(len(minibatch.batches))
+
+        def gradient_of(index: int) -> tuple[StepMetrics, Sequence[Tensor | None]]:
+            part = StepMetrics()
+            with torch.set_grad_enabled(index < minibatch.num_moving):
+                loss = self._loss(minibatch.batches[index], minibatch.totals, step, now, on_policy, part)
+            if loss.requires_grad and apart:
+                return part, torch.autograd.grad(loss, self._parameters, allow_unused=True)
+            if loss.requires_grad:
+                loss.backward()  # type: ignore[no-untyped-call]
+            return part, ()
+
+        return self._side_by_side.map(gradient_of, range(len(minibatch.batches)))
 
     def _loss(
         self,
@@ -270,11 +297,18 @@ class Updater:
         assert self._reference is not None
         return batch.replace(ref_logprobs_M=self._reference.logprobs(batch, now.temperature))
 
+    def _all_with_reference(self, batches: Sequence[Batch], now: Conditions) -> list[Batch]:
+        assert self._reference is not None
+        # A policy whose adapter is switched off for the time being can do one thing at a time.
+        in_turn = self._reference.is_the_policy
+        mapped = map if in_turn else self._side_by_side.map
+        return list(mapped(partial(self._with_reference, now=now), batches))
+
     def _take_reference(self, minibatch: Minibatch, now: Conditions) -> None:
         """Reference log-probs of the version in force; made again only after a refresh."""
         if self._reference is None or minibatch.reference_version == self._reference.version:
             return
-        minibatch.batches = [self._with_reference(batch, now) for batch in minibatch.batches]
+        minibatch.batches = self._all_with_reference(minibatch.batches, now)
         minibatch.reference_version = self._reference.version
 
     def _refresh_reference(self, steps_done: int) -> None:

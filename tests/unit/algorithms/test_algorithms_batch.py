@@ -107,6 +107,21 @@ def test_pack_splits_a_group_over_the_budget():
         pack(members, 0)
 
 
+def test_pack_evens_out_what_is_computed_side_by_side():
+    def groups(*sizes):
+        return [sample([0], [1] * (size - 1), group) for group, size in enumerate(sizes)]
+
+    # a budget of 20 is 10 for each of two: 6 + 4 | 4 + 4 | 4, three micro-batches for four turns;
+    # 8 tokens are the least with which four suffice: 6 | 4 + 4 | 4 + 4
+    assert sorted(map(tokens_of, pack(groups(6, 4, 4, 4, 4), 20, 2))) == [6, 8, 8]
+    # 10 | 5 + 5 | 5 + 5 | 5 would be four; 10 is the largest group
+    assert sorted(map(tokens_of, pack(groups(10, 5, 5, 5, 5, 5), 24, 2))) == [5, 10, 10, 10]
+    # one group is not torn apart for the sake of a second thread
+    whole = [sample([0] * 4, [n] * n, 0) for n in (1, 2)]
+    assert pack(whole, 100, 2) == [whole]
+    assert pack([], 100, 2) == []
+
+
 def tokens_of(part):
     prompts = {s.group: len(s.prompt_ids) for s in part}
     return sum(prompts.values()) + sum(len(s.token_ids) for s in part)
@@ -116,8 +131,9 @@ def tokens_of(part):
 @given(
     st.lists(st.tuples(st.integers(1, 12), st.lists(st.integers(1, 30), min_size=1, max_size=6)), max_size=8),
     st.integers(1, 90),
+    st.integers(2, 4),
 )
-def test_pack_loses_nothing_and_respects_the_budget(shape, budget):
+def test_pack_loses_nothing_and_respects_the_budget(shape, budget, threads):
     samples = [
         sample([group] * prompt, [member] * length, group)
         for group, (prompt, lengths) in enumerate(shape)
@@ -130,6 +146,10 @@ def test_pack_loses_nothing_and_respects_the_budget(shape, budget):
     for group, (prompt, lengths) in enumerate(shape):
         if prompt + sum(lengths) <= budget:
             assert sum(any(s.group == group for s in part) for part in parts) == 1
+    shared = pack(samples, budget, threads)
+    assert sorted(map(id, samples)) == sorted(id(s) for part in shared for s in part)
+    assert all(len(part) == 1 or tokens_of(part) <= budget // threads for part in shared)
+    assert len(shared) <= len(pack(samples, max(1, budget // threads))) + threads - 1
     # best fit leaves no two micro-batches that would fit in one
     sizes = sorted(map(tokens_of, parts))
     assert len(sizes) < 2 or sizes[0] + sizes[1] > budget

@@ -229,13 +229,13 @@ def test_update_weights_takes_the_new_weights_and_names_the_version(
     engine = LocalEngine(policy, tokenizer)
     before = run(engine, requests)
     assert before[0].completions[0].versions == ((0, len(before[0].completions[0].token_ids)),)
-    address = engine._weights.layers[0].qkv_DW.data_ptr()
+    address = engine._weights.layers[0].qkv.weight_OI.data_ptr()
     with torch.no_grad():
         for parameter in policy.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.05)
     engine.update_weights(7)
     assert engine.version == 7
-    assert engine._weights.layers[0].qkv_DW.data_ptr() == address
+    assert engine._weights.layers[0].qkv.weight_OI.data_ptr() == address
     after = run(engine, requests)
     assert after[0].completions[0].versions[0][0] == 7
     assert after[0].completions != before[0].completions

@@ -108,8 +108,10 @@ def logprobs(policy: Transformer, prompt_ids: list[int], ids: list[int]) -> torc
     return predicted.gather(1, torch.tensor(ids)[:, None]).squeeze(1)
 
 
-def updater(policy: Transformer, of: RLStage, micro_batch_tokens: int = 1000) -> Updater:
-    return Updater(policy, of, (0, "rl"), DEVICE, micro_batch_tokens)
+def updater(
+    policy: Transformer, of: RLStage, micro_batch_tokens: int = 1000, workers: int | None = None
+) -> Updater:
+    return Updater(policy, of, (0, "rl"), DEVICE, micro_batch_tokens, workers)
 
 
 def one_update(policy: Transformer, of: RLStage, iteration: int = 0, **options: Any):
@@ -156,16 +158,34 @@ def test_micro_batches_do_not_change_the_step(preset: str):
     """In float64, to 1e-12 of the gradient's length: KL in the reward, GAE and whitening included."""
     of = stage(preset)
 
-    def gradient(micro_batch_tokens: int) -> torch.Tensor:
+    def gradient(micro_batch_tokens: int, workers: int) -> torch.Tensor:
         policy = network().double()
         policy.compute_dtype = torch.float64
-        taken = gradients(policy, updater(policy, of, micro_batch_tokens), of)
+        taken = gradients(policy, updater(policy, of, micro_batch_tokens, workers), of)
         return torch.cat([taken[name].flatten() for name in sorted(taken)])
 
-    whole = gradient(1000)
+    whole = gradient(1000, 1)
     assert whole.norm() > 0
-    for tokens in (1, 40):
-        assert (gradient(tokens) - whole).norm() <= 1e-12 * whole.norm()
+    for tokens, workers in ((1, 1), (40, 1), (80, 2), (120, 3)):
+        assert (gradient(tokens, workers) - whole).norm() <= 1e-12 * whole.norm()
+
+
+@pytest.mark.parametrize("preset", ["r1", "ppo", "dapo"])
+def test_micro_batches_side_by_side_measure_the_same(preset: str) -> None:
+    """Metrics and weights after an iteration, with its old log-probs, reference and values."""
+    of = stage(preset)
+
+    def after(workers: int):
+        policy = network().double()
+        policy.compute_dtype = torch.float64
+        report, _ = one_update(policy, of, micro_batch_tokens=40 * workers, workers=workers)
+        return report.metrics, torch.cat([p.detach().flatten() for p in policy.parameters()])
+
+    (alone, weights), (together, other_weights) = after(1), after(2)
+    assert alone.keys() == together.keys()
+    for key, value in alone.items():
+        assert together[key] == pytest.approx(value, rel=1e-9, abs=1e-12), key
+    torch.testing.assert_close(other_weights, weights, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("preset", sorted(ALGORITHMS))

@@ -91,6 +91,8 @@ class PonderSide:
             spec.settings["micro_batch_tokens"],
         )
         self._scorer = RewardWorkers(ScoringSpec((RewardConfig(name=REWARD),)), num_workers=1)
+        if isinstance(self._engine, LanedEngine):
+            self._engine.wait_until_ready()
         # The worker's start belongs to loading, as TRL's reward function has no process of its own.
         self._scorer.score([self._one_token_group()])
 

@@ -85,7 +85,11 @@ def ponder_search(device: str) -> Search:
     axes = [Axis("micro_batch_tokens", (8192, 4096, 2048, 1024))]
     if device == "cpu":
         axes.insert(0, Axis("lanes", (2,)))
-    return Search("ponder", "step", PONDER, tuple(axes))
+
+    def finals(best: Settings) -> list[Settings]:
+        return [best, {**best, "lanes": 3 - best["lanes"]}] if device == "cpu" else [best]
+
+    return Search("ponder", "step", PONDER, tuple(axes), finals=finals)
 
 
 def find_fastest(setting: Setting, shape: Shape, search: Search) -> tuple[Settings, list[dict[str, Any]]]:

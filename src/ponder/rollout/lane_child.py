@@ -14,7 +14,7 @@ from ponder.errors import PonderError
 from ponder.models.architecture import ModelConfig
 from ponder.models.transformer import Transformer
 from ponder.rollout.engine import LocalEngine
-from ponder.rollout.lanes import LaneRequest
+from ponder.rollout.lanes import READY, LaneRequest
 from ponder.rollout.stopping import EngineTokenizer
 from ponder.types import Problem, Prompt, RolloutGroup, RolloutRequest, SamplingParams
 
@@ -29,7 +29,7 @@ def serve(
     num_threads: int,
     options: dict[str, Any],
 ) -> None:
-    """Answers (version, file of weights or None, requests, sampling) with (index, completions) of each
+    """Says `READY`, then answers (version, file of weights or None, requests, sampling) with (index, completions) of each
     request, or with a PonderError. Removes the file. Ends when the channel closes.
     """
     torch.set_num_threads(num_threads)
@@ -39,6 +39,7 @@ def serve(
     if config.tie_embeddings:
         policy.lm_head.weight = policy.model.embed_tokens.weight
     engine: LocalEngine | None = None
+    connection.send(READY)
     while True:
         version, weights, asked, sampling = connection.recv()
         try:

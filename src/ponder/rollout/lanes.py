@@ -29,6 +29,8 @@ from ponder.rollout.requests import LengthLimits, check_requests
 from ponder.rollout.stopping import EngineTokenizer
 from ponder.types import RolloutGroup, RolloutRequest, SamplingParams
 
+READY = "ready"
+"""What another process says when it has imported what it needs."""
 MIN_COMPLETIONS = 32
 """Fewer are sampled here alone: they are not worth the telling."""
 
@@ -101,6 +103,11 @@ class LanedEngine:
     def update_weights(self, version: int) -> None:
         """Takes the policy's weights as they are now and calls them `version`."""
         self._own.update_weights(version)
+
+    def wait_until_ready(self, timeout_s: float = 120.0) -> bool:
+        """Waits until the other processes have started; False if one has not in this time."""
+        heard = [lane is not None and lane.process.connection.poll(timeout_s) for lane in self._lanes]
+        return all(heard)
 
     def close(self) -> None:
         """Ends the other processes; the next call of `generate` starts them again."""
@@ -200,6 +207,8 @@ class LanedEngine:
             try:
                 while lane.owed and lane.process.connection.poll():
                     answer = lane.process.connection.recv()
+                    if answer == READY:
+                        continue
                     if isinstance(answer, PonderError):
                         raise answer
                     lane.weights = None

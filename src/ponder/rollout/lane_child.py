@@ -29,8 +29,8 @@ def serve(
     num_threads: int,
     options: dict[str, Any],
 ) -> None:
-    """Says `READY`, then answers (version, file of weights or None, requests, sampling) with (index, completions) of each
-    request, or with a PonderError. Removes the file. Ends when the channel closes.
+    """Says `READY`, then answers (version, file of weights or None, requests, sampling) with (index,
+    completions) of each request, or with a PonderError. Removes the file. Ends when the channel closes.
     """
     torch.set_num_threads(num_threads)
     policy = Transformer(config)

@@ -312,7 +312,7 @@ class Recipe(Section):
     name: str
     seed: int = 0
     base: str = "ponder-tiny"
-    """ponder-tiny (shipped), or a Hugging Face folder."""
+    """ponder-tiny, tiny-llama, tiny-qwen3 (shipped), or a Hugging Face folder."""
     template: str = "r1_zero"
     tasks: tuple[TaskConfig, ...] = ()
     stages: tuple[StageConfig, ...] = Field(min_length=1)

@@ -118,7 +118,6 @@ MEANINGS: dict[str, str] = {
     "EngineConfig.max_prompt_tokens": "Longer prompts are left out, and counted by the preflight.",
     "HardwareConfig.device": "auto: cuda where there is one, else cpu.",
     "HardwareConfig.dtype": "Of activations; trained parameters, head and loss stay float32.",
-    "HardwareConfig.micro_batch_tokens": "Most tokens of one forward and backward pass.",
     "HardwareConfig.gradient_checkpointing": "Keep only each layer's input for the backward pass.",
     "HardwareConfig.reward_workers": "Processes that grade and reward.",
     "Recipe.name": "Name of the run; its directory is runs/NAME unless --out says otherwise.",

@@ -105,7 +105,7 @@ class LanedEngine:
         self._own.update_weights(version)
 
     def wait_until_ready(self, timeout_s: float = 120.0) -> bool:
-        """Waits until the other processes have started; False if one has not in this time."""
+        """Waits until each other process has started or ended; False if one does neither in this time."""
         heard = [lane is not None and lane.process.connection.poll(timeout_s) for lane in self._lanes]
         return all(heard)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Barrier
 from typing import TypeVar
 
 import torch
@@ -79,9 +80,17 @@ class SideBySide:
             self._pool = ThreadPoolExecutor(
                 self.workers, "micro-batch", torch.set_num_threads, (max(1, threads // self.workers),)
             )
-            # Started before the count is put back: a thread that sets its own sets that of new threads too.
-            for future in [self._pool.submit(torch.get_num_threads) for _ in range(self.workers)]:
+            meeting = Barrier(self.workers)
+
+            def settle() -> int:
+                # Nobody is done before all have started: else the first would do the others' settling.
+                meeting.wait()
+                # torch gives a thread the process's count at its first use, over what it was set to.
+                return torch.get_num_threads()
+
+            for future in [self._pool.submit(settle) for _ in range(self.workers)]:
                 future.result()
+            # Setting a thread's count has set the process's, too.
             torch.set_num_threads(threads)
         return self._pool
 

@@ -157,10 +157,9 @@ def test_greedy_is_the_argmax_of_the_policys_own_forward(policy, tokenizer, make
         assert logits.argmax(-1).tolist() == list(one.token_ids)
 
 
-def test_a_shared_prompt_is_computed_once_and_equals_separate_ones(policy, tokenizer, make_requests) -> None:
-    request = make_requests(1, 6)[0]
-    engine = LocalEngine(policy, tokenizer)
-    prefills = []
+def watch_prefills(engine) -> list[int]:
+    """Filled, as the engine works, with the number of prompts of each prefill."""
+    prefills: list[int] = []
     original = engine._network.prefill
 
     def watched(tokens, runs, last):
@@ -168,6 +167,13 @@ def test_a_shared_prompt_is_computed_once_and_equals_separate_ones(policy, token
         return original(tokens, runs, last)
 
     engine._network.prefill = watched
+    return prefills
+
+
+def test_a_shared_prompt_is_computed_once_and_equals_separate_ones(policy, tokenizer, make_requests) -> None:
+    request = make_requests(1, 6)[0]
+    engine = LocalEngine(policy, tokenizer)
+    prefills = watch_prefills(engine)
     shared = run(engine, [request])[0]
     assert prefills == [1]
     separate = run(engine, [alone(request, member) for member in range(6)])
@@ -364,13 +370,6 @@ def test_where_products_depend_on_their_rows_a_prompt_goes_alone(
     monkeypatch.setattr("ponder.rollout.engine.rows_are_stable", lambda *sizes: False)
     engine = LocalEngine(policy, tokenizer, num_slots=16)
     assert engine.steps_all_slots
-    prefills = []
-    original = engine._network.prefill
-
-    def watched(tokens, runs, last):
-        prefills.append(sum(len(run.places) for run in runs))
-        return original(tokens, runs, last)
-
-    engine._network.prefill = watched
+    prefills = watch_prefills(engine)
     run(engine, make_requests(5, 2))
     assert prefills == [1] * 5

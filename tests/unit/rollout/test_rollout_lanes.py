@@ -78,6 +78,11 @@ def test_completions_have_the_bits_of_one_engine_wherever_they_are_sampled(engin
     assert torch.get_num_threads() == 2
 
 
+def test_lanes_say_when_they_have_started(engine) -> None:
+    assert engine.wait_until_ready()
+    assert len(dict(engine.generate(requests(), SAMPLING))) == 7
+
+
 def test_few_completions_are_sampled_here(engine, policy) -> None:
     asked = requests(3, 2)
     assert engine._begin(asked, SAMPLING) == []

@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
@@ -40,6 +41,7 @@ class _Lane:
     """A process, and what it still owes of the running call."""
 
     process: WorkerProcess
+    started: bool = False
     version: int = -1
     weights: str | None = None
     """A file that it was told to read and may not have read yet."""
@@ -105,9 +107,21 @@ class LanedEngine:
         self._own.update_weights(version)
 
     def wait_until_ready(self, timeout_s: float = 120.0) -> bool:
-        """Waits until each other process has started or ended; False if one does neither in this time."""
-        heard = [lane is not None and lane.process.connection.poll(timeout_s) for lane in self._lanes]
-        return all(heard)
+        """Waits until each other process has started; False if one ends before, or the time is up."""
+        deadline = time.monotonic() + timeout_s
+        for lane in self._lanes:
+            if lane is None:
+                return False
+            if not lane.started:
+                try:
+                    # Nothing else is said before the first call, and the call reads this word itself.
+                    if not lane.process.connection.poll(max(0.0, deadline - time.monotonic())):
+                        return False
+                    lane.started = lane.process.connection.recv() == READY
+                except (OSError, EOFError):
+                    self._discard(lane)
+                    return False
+        return True
 
     def close(self) -> None:
         """Ends the other processes; the next call of `generate` starts them again."""
@@ -208,6 +222,7 @@ class LanedEngine:
                 while lane.owed and lane.process.connection.poll():
                     answer = lane.process.connection.recv()
                     if answer == READY:
+                        lane.started = True
                         continue
                     if isinstance(answer, PonderError):
                         raise answer

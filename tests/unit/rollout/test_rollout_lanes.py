@@ -78,9 +78,27 @@ def test_completions_have_the_bits_of_one_engine_wherever_they_are_sampled(engin
     assert torch.get_num_threads() == 2
 
 
-def test_lanes_say_when_they_have_started(engine) -> None:
+def test_lanes_say_when_they_have_started(policy) -> None:
+    engine = make_engine(EngineConfig(num_slots=32, lanes=2), policy, TOKENIZER)
+    assert isinstance(engine, LanedEngine)
+    assert not engine.wait_until_ready(0.0)
+    # Asked again, and after a call, it is known and nobody waits for a word that has been said.
     assert engine.wait_until_ready()
+    assert engine.wait_until_ready(0.0)
     assert len(dict(engine.generate(requests(), SAMPLING))) == 7
+    assert engine.wait_until_ready(0.0)
+    engine._lanes[0].process.kill()
+    engine._lanes[0].started = False
+    assert not engine.wait_until_ready(5.0)
+    engine.close()
+    assert not engine.wait_until_ready(0.0)
+
+
+def test_a_call_hears_that_a_lane_has_started(policy) -> None:
+    engine = make_engine(EngineConfig(num_slots=32, lanes=2), policy, TOKENIZER)
+    assert len(dict(engine.generate(requests(), SAMPLING))) == 7
+    assert engine.wait_until_ready(0.0)
+    engine.close()
 
 
 def test_few_completions_are_sampled_here(engine, policy) -> None:

@@ -1,7 +1,9 @@
 """Grader `math`: the same number, expression, tuple, set or interval, however it is written.
 
-Cheap and exact comparisons come first (equal spelling, equal numbers) and decide nearly all answers in
-microseconds; what is left goes to math-verify in a process of its own (`math_worker`).
+Cheap comparisons come first and decide nearly all answers in microseconds: equal spelling, exact numbers
+(`math_number`), objects of the same structure whose formulas have the same values (`formulas`). What they
+cannot tell goes to math-verify and sympy in a process of its own (`math_worker`). The conventions stand in
+docs/math-conventions.md.
 """
 
 from __future__ import annotations
@@ -10,20 +12,28 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ponder.grading.formulas import read, same_text
 from ponder.grading.math_number import Number, parse_number, same_number
-from ponder.grading.math_prose import MAX_PROSE_CHARS, is_ambiguous, number_in_prose
-from ponder.grading.math_text import canonical, clean, final_answer
+from ponder.grading.math_option import option_of_answer, option_of_reference
+from ponder.grading.math_prose import conclusion, is_prose, number_in_prose, text_in_prose
+from ponder.grading.math_spelling import canonical, clean
+from ponder.grading.math_text import final_answer
+from ponder.grading.math_units import Unit, conversion, split_unit
 from ponder.grading.math_worker import compare_symbolically
-from ponder.grading.verdicts import Grader, correct, shown, ungradable, wrong
+from ponder.grading.verdicts import Grader, correct, shown, the_reference, ungradable, wrong
 from ponder.types import Grade, Problem
 
 MAX_SYMBOLIC_CHARS = 1_000
 """Longer expressions are not given to sympy."""
+MAX_VALUE_CHARS = 2_000
+"""Of a longer text that is no single value only the last statement is read."""
 
-
-_SYMBOL = re.compile(
-    r"\$?\\?[A-Za-z]+(?:_(?:[A-Za-z0-9]|\{[^{}]{1,12}\}))?\s*(?:\([A-Za-z]\))?|\([A-Za-z](?:,\s*[A-Za-z])+\)"
-)
+_NAMED_NUMBER = re.compile(r"[A-Za-z]\s*=\s*([^=]+)")
+_OPERATION = re.compile(r"[-+*/^!=<>]|\\(?:frac|sqrt|cdot|times|div|binom|sum|log|ln|sin|cos|tan|begin)")
+_BRACES = re.compile(r"[{}\s]")
+_PART = re.compile(r"\\[A-Za-z]+|[0-9.]+|[^\s]")
+_LETTER = re.compile(r"(?<![\\A-Za-z])[A-Za-z]")
+_SYMBOLIC = re.compile(r"[\\^*/+=<>()\[\]A-Za-z-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +42,33 @@ class _Reference:
     """Cleaned."""
     canonical: str
     number: Number | None
+    body: str
+    """Without its unit."""
+    unit: Unit | None
+    option: str | None
+    prose: bool
 
 
 @lru_cache(maxsize=65536)
 def _read_reference(reference: str) -> _Reference:
-    """The final answer of a reference: a bare value, a boxed one, or a GSM8K solution with "####"."""
-    value, _ = final_answer(reference)
+    """The final answer of a reference: a bare value, a boxed one, or a solution that marks its answer."""
+    value, marked = final_answer(reference)
+    if not marked and "\\boxed{" in value:  # cut off inside its box
+        value = value.rpartition("\\boxed{")[2]
     cleaned = clean(value)
-    return _Reference(cleaned, canonical(cleaned), _reference_number(cleaned))
-
-
-def _reference_number(cleaned: str) -> Number | None:
-    """The number a reference is: "42", "x = 42", "42 dollars". An equation is no number."""
-    name, equals, value = cleaned.partition("=")
-    if equals:
-        return parse_number(value.strip()) if _SYMBOL.fullmatch(name.strip()) else None
-    return parse_number(cleaned) or number_in_prose(cleaned)
-
-
-def _without_name(text: str, other: str) -> str:
-    """`text` without a leading "name =" that `other` does not have."""
-    name, equals, value = text.partition("=")
-    named = equals and "=" not in value and "=" not in other and _SYMBOL.fullmatch(name.strip())
-    return value.strip() if named else text
+    body, unit = split_unit(cleaned)
+    named = _NAMED_NUMBER.fullmatch(body)
+    number = parse_number(named.group(1).strip() if named else body)
+    prose = number is None and is_prose(body)
+    return _Reference(
+        text=cleaned,
+        canonical=canonical(cleaned),
+        number=number or (number_in_prose(cleaned) if prose else None),
+        body=body,
+        unit=unit,
+        option=option_of_reference(cleaned),
+        prose=prose,
+    )
 
 
 def _grade(problem: Problem, answer: str) -> Grade:
@@ -62,49 +76,123 @@ def _grade(problem: Problem, answer: str) -> Grade:
     if not reference.canonical:
         return ungradable("the reference is empty")
     value, marked = final_answer(answer)
-    if not marked and len(value) > max(MAX_PROSE_CHARS, 2 * len(reference.text) + 50):
-        return wrong("", f"{len(value)} characters and no marked answer: reasoning in place of an answer")
+    if not value.strip():
+        return wrong("", "empty answer")
+    if len(value) > max(MAX_VALUE_CHARS, 2 * len(reference.text)):
+        return _grade_prose(problem, reference, value)
     cleaned = clean(value)
     spelling = canonical(cleaned)
     if not spelling:
         return wrong("", "empty answer")
     if spelling == reference.canonical:
+        if not marked and "\n" in value and conclusion(value) is None:
+            return wrong(spelling, "an inline formula set over several lines")
         return correct(_display(reference), "equal texts")
-    if reference.number is not None:
-        return _grade_number(reference, reference.number, cleaned, spelling)
-    return _grade_symbolic(reference, cleaned, spelling)
+    if reference.option and option_of_answer(cleaned) == reference.option:
+        return correct(_display(reference), "the right option")
+    number = parse_number(cleaned)
+    if number is not None and reference.number is not None:
+        return _grade_number(reference, number, cleaned)
+    body, unit = split_unit(cleaned)
+    if is_prose(body):
+        return _grade_prose(problem, reference, value)
+    return _grade_object(problem, reference, cleaned, body, unit)
 
 
-def _grade_number(reference: _Reference, expected: Number, cleaned: str, spelling: str) -> Grade:
-    number = parse_number(cleaned) or number_in_prose(cleaned)
-    if number is None:
-        if is_ambiguous(cleaned):
-            return wrong(spelling, f"not one definite number: {shown(cleaned)}")
-        if not re.search(r"[0-9\\]|pi|π|\be\b|√", cleaned):
-            return wrong(spelling, f"not a number: {shown(cleaned)}")
-        return _grade_symbolic(reference, cleaned, spelling)
-    same = same_number(expected, number)
-    if same is None:
-        return _grade_symbolic(reference, cleaned, spelling)
-    if same:
+def _grade_number(reference: _Reference, number: Number, cleaned: str) -> Grade:
+    if reference.number is not None and same_number(reference.number, number):
         return correct(_display(reference), "equal numbers")
     return wrong(str(number.value), f"{shown(cleaned)} is not {shown(reference.text)}")
 
 
-def _grade_symbolic(reference: _Reference, given: str, spelling: str) -> Grade:
-    if len(given) > MAX_SYMBOLIC_CHARS:
-        return wrong(spelling, f"{len(given)} characters, at most {MAX_SYMBOLIC_CHARS} are compared")
-    if reference.canonical.isalpha() and spelling.isalnum():
-        return wrong(spelling, f"{shown(spelling)} is not {shown(reference.text)}")
-    found = compare_symbolically(_without_name(reference.text, given), _without_name(given, reference.text))
+def _grade_prose(problem: Problem, reference: _Reference, value: str) -> Grade:
+    """What the words of an answer state, against the reference."""
+    if reference.prose and reference.number is None:
+        stated = canonical(clean(text_in_prose(value)))
+        if stated == reference.canonical:
+            return correct(_display(reference), "equal texts")
+        return wrong(stated, f"{shown(stated)} is not {shown(reference.text)}")
+    stated_value = conclusion(value)
+    if stated_value is None:
+        return wrong("", f"no one definite answer: {shown(value)}")
+    cleaned = clean(stated_value)
+    if not cleaned:
+        return wrong("", "empty answer")
+    if canonical(cleaned) == reference.canonical:
+        return correct(_display(reference), "equal texts")
+    number = number_in_prose(cleaned)
+    body, unit = split_unit(cleaned)
+    if number is not None and reference.number is not None and (unit is None or parse_number(body) is None):
+        return _grade_number(reference, number, cleaned)
+    return _grade_object(problem, reference, cleaned, body, unit)
+
+
+def _grade_object(
+    problem: Problem, reference: _Reference, cleaned: str, body: str, unit: Unit | None
+) -> Grade:
+    """A value, `body` without its unit, against the reference."""
+    spelling = canonical(cleaned)
+    factor = conversion(reference.unit, unit)
+    if factor is None:
+        return wrong(spelling, f"another unit: {shown(cleaned)} for {shown(reference.text)}")
+    number = parse_number(body)
+    if number is not None and reference.number is not None:
+        if factor != 1:
+            number = Number(number.value * factor, number.percent, None)
+        return _grade_number(reference, number, cleaned)
+    if factor != 1:
+        body = f"\\frac{{{factor.numerator}}}{{{factor.denominator}}} \\cdot ({body})"
+    return _grade_symbolic(problem, reference, cleaned, body)
+
+
+def _grade_symbolic(problem: Problem, reference: _Reference, cleaned: str, body: str) -> Grade:
+    spelling = canonical(cleaned)
+    difference = f"{shown(cleaned)} is not {shown(reference.text)}"
+    if len(body) > max(MAX_SYMBOLIC_CHARS, 2 * len(reference.text)):
+        return wrong(spelling, f"{len(body)} characters, at most {MAX_SYMBOLIC_CHARS} are compared")
+    same = same_text(reference.body, body)
+    if same:
+        return _unless_copied(problem, reference, cleaned, "equal values")
+    if same is False or reference.prose or not _is_symbolic(reference.body) or not _is_symbolic(body):
+        return wrong(spelling, difference)
+    found = compare_symbolically(reference.body, body)
     if found.outcome == "equal":
-        return correct(_display(reference), found.reason)
+        return _unless_copied(problem, reference, cleaned, found.reason)
     if found.outcome == "failed":
         return ungradable(found.reason)
     if found.outcome == "bad_reference":
         # Texts that are no formulas can still be compared as texts, and these two differ.
-        return wrong(spelling, f"{shown(spelling)} is not {shown(reference.text)}")
-    return wrong(spelling, f"{shown(given)} against {shown(reference.text)}: {found.reason}")
+        return wrong(spelling, difference)
+    return wrong(spelling, f"{shown(body)} against {shown(reference.text)}: {found.reason}")
+
+
+def _unless_copied(problem: Problem, reference: _Reference, cleaned: str, reason: str) -> Grade:
+    """CORRECT, but for a formula that stands in the question as it is: copying what is asked answers nothing.
+
+    The reference itself may stand there, and a constant no more complicated than the reference.
+    """
+    spelling = canonical(cleaned)
+    bare, wanted = _BRACES.sub("", spelling), _BRACES.sub("", reference.canonical)
+    simple = len(_PART.findall(bare)) <= len(_PART.findall(wanted)) and not _LETTER.search(bare)
+    if (
+        2 < len(spelling) <= MAX_SYMBOLIC_CHARS
+        and _OPERATION.search(spelling)
+        and bare != wanted
+        and not simple
+    ):
+        formula = r"\s*".join(re.escape(char) for char in spelling if not char.isspace())
+        place = rf"(?<![0-9A-Za-z\\^_{{+*/.-]){formula}(?!\s*[\^_+*/-]|[0-9A-Za-z])"
+        if re.search(place, clean(problem.text).replace("$", " ")):
+            return wrong(spelling, f"{shown(cleaned)} is copied from the question")
+    return correct(_display(reference), reason)
+
+
+def _is_symbolic(text: str) -> bool:
+    """Whether sympy should look at it: a formula of moderate length whose brackets are closed."""
+    if len(text) > MAX_SYMBOLIC_CHARS or not _SYMBOLIC.search(text) or is_prose(text):
+        return False
+    opened = sum(text.count(bracket) for bracket in "([{")
+    return opened == sum(text.count(bracket) for bracket in ")]}")
 
 
 def _display(reference: _Reference) -> str:
@@ -116,14 +204,16 @@ def _check(problem: Problem) -> str | None:
     reference = _read_reference(problem.reference)
     if not reference.canonical:
         return "the reference is empty"
-    if reference.number is not None or reference.canonical.replace(" ", "").isalpha():
-        return None
     if len(reference.text) > MAX_SYMBOLIC_CHARS:
         return f"{len(reference.text)} characters, at most {MAX_SYMBOLIC_CHARS} are compared"
+    if reference.number is not None or re.search(r"[^\W\d_]{2}", reference.canonical) or read(reference.body):
+        return None
     found = compare_symbolically(reference.text, None)
     if found.outcome == "equal":
         return None
     return f"{shown(reference.text)} cannot be read: {found.reason}"
 
 
-MATH = Grader("the same number or expression, however it is written (math-verify, sympy)", _grade, _check)
+MATH = Grader(
+    "the same number or expression, however it is written (math-verify, sympy)", _grade, _check, the_reference
+)

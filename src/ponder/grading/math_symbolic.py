@@ -42,9 +42,10 @@ def serve(connection: Connection[Any, Any], cpu_s: float, memory_bytes: int) -> 
 
 
 def _load_compare() -> Any:
-    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
+    from math_verify import LatexExtractionConfig, parse, verify
 
-    targets = [LatexExtractionConfig(), ExprExtractionConfig()]
+    # Not its extraction of plain expressions: that finds a number in any text.
+    targets = [LatexExtractionConfig()]
 
     def read(text: str) -> list[Any]:
         # math-verify's own time limits are signal alarms; the process has a better one.
@@ -69,14 +70,10 @@ def _load_compare() -> Any:
     return compare
 
 
-_PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}[,:]?\s+(?:[A-Za-z]{2,}|[$0-9])")
-
-
-_CONNECTIVE = re.compile(r"(?:\\quad|\\qquad)?\s*,?\s*\b(?:and|or)\b\s*(?:\\quad|\\qquad)?")
+_CONNECTIVE = re.compile(r"(?:\\q?quad)?\s*,?\s*\b(?:and|or)\b\s*(?:\\q?quad)?")
+_DELIMITER = re.compile(r"(?<!\\)\$+|\\[()\[\]]")
 
 
 def _as_latex(text: str) -> str:
-    """`text` as a LaTeX formula, unless it marks its formulas itself or is prose."""
-    text = _CONNECTIVE.sub(", ", text)
-    marked = "$" in text or "\\(" in text or "\\[" in text or "\\begin{align" in text
-    return text if marked or _PROSE.search(text) else f"${text}$"
+    """`text` as one LaTeX formula: of several, math-verify would pick one, and a list is no single guess."""
+    return f"${_DELIMITER.sub(' ', _CONNECTIVE.sub(', ', text))}$"

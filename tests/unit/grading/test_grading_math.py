@@ -7,7 +7,8 @@ import pytest
 from ponder.grading import check_reference, grade
 from ponder.grading.math_number import parse_number
 from ponder.grading.math_prose import number_in_prose
-from ponder.grading.math_text import clean, final_answer, last_boxed
+from ponder.grading.math_spelling import clean
+from ponder.grading.math_text import final_answer, last_boxed
 from ponder.types import Problem, Verdict
 
 
@@ -180,6 +181,7 @@ SYMBOLIC_WRONG = [
     ("1/0", "1"),
     ("x", "\\frac{"),
     ("72", "\\boxed{5} and \\boxed{72}"),
+    ("\\sqrt{x^2}", "x"),
 ]
 
 
@@ -193,11 +195,31 @@ def test_symbolic_comparison():
     assert wrong_about == []
 
 
-def test_reasoning_in_place_of_an_answer_is_wrong_unless_it_marks_its_answer():
-    reasoning = "First I add the clips of April and those of May. " * 6 + "That makes 72"
-    assert verdict("72", reasoning) is Verdict.WRONG
+def test_of_reasoning_without_a_marker_the_last_statement_counts():
+    reasoning = "First I add the clips of April and those of May. " * 6
+    assert verdict("72", reasoning + "That makes 72") is Verdict.CORRECT
+    assert verdict("72", reasoning + "That makes 72. I hope that helps!") is Verdict.CORRECT
+    assert verdict("72", "That makes 72. " + reasoning + "In June it is 5.") is Verdict.WRONG
     assert verdict("72", reasoning + "\n#### 72") is Verdict.CORRECT
     assert verdict("72", reasoning + " so \\boxed{72}") is Verdict.CORRECT
+
+
+def test_a_formula_copied_from_the_question_is_wrong_unless_it_is_the_reference():
+    def asked(question: str, reference: str) -> Problem:
+        return Problem("p", "t", ({"role": "user", "content": question},), "math", reference)
+
+    factor = asked("Factor $x^2 - 9$ completely.", "(x-3)(x+3)")
+    compute = asked("Compute 24 + 48.", "72")
+    larger = asked("Which is larger, $\\sqrt{2}$ or $\\frac{4}{3}$?", "\\sqrt2")
+    inside = asked("Solve $3x + 12 = 0$ for $x + 12$.", "8")
+    for problem_, answer in [(factor, "x^2-9"), (factor, "$x^2-9$"), (compute, "24+48")]:
+        assert grade(problem_, answer).verdict is Verdict.WRONG
+        assert "copied" in grade(problem_, answer).reason
+    for problem_, answer in [
+        (factor, "(x+3)(x-3)"), (factor, "(x+3)(-3+x)"), (compute, "72"), (compute, "4 + 68"),
+        (larger, "\\sqrt{2}"), (inside, "2 \\cdot 4"),
+    ]:  # fmt: skip
+        assert grade(problem_, answer).verdict is Verdict.CORRECT
 
 
 def test_right_answers_vote_together():

@@ -8,74 +8,87 @@ from functools import lru_cache
 from typing import Any
 
 from ponder.errors import RecipeError, nearest
+from ponder.grading.language_id import require_model
+from ponder.grading.language_tags import tag_words
+from ponder.grading.scripts import LANGUAGE_SCRIPTS, composed, count_words, find_words, script_partners
 from ponder.prompting import ParsedCompletion
 from ponder.types import Problem
 
-_LATIN = "A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ"
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_SCRIPTS = {
-    "latin": _LATIN,
-    "han": _HAN,
-    "kana": "\u3040-\u30ff",
-    "hangul": "\uac00-\ud7af\u1100-\u11ff",
-    "cyrillic": "\u0400-\u052f",
-    "greek": "\u0370-\u03ff",
-    "arabic": "\u0600-\u065f\u066e-\u06ef\u06fa-\u06ff",
-    "hebrew": "\u0590-\u05ff",
-    "devanagari": "\u0900-\u0963\u0970-\u097f",
-    "bengali": "\u0980-\u09e5\u09f0-\u09ff",
-    "telugu": "\u0c00-\u0c65",
-    "thai": "\u0e01-\u0e4e",
-}
-_PER_CHARACTER = ("han", "kana", "thai")
-"""Written without spaces: each character counts as one word."""
-
-LANGUAGE_SCRIPTS: dict[str, tuple[str, ...]] = {
-    "zh": ("han",), "ja": ("han", "kana"), "ko": ("hangul",),
-    "ru": ("cyrillic",), "uk": ("cyrillic",), "bg": ("cyrillic",), "el": ("greek",),
-    "ar": ("arabic",), "fa": ("arabic",), "ur": ("arabic",), "he": ("hebrew",),
-    "hi": ("devanagari",), "bn": ("bengali",), "te": ("telugu",), "th": ("thai",),
-    "en": ("latin",), "de": ("latin",), "fr": ("latin",), "es": ("latin",), "it": ("latin",),
-    "pt": ("latin",), "nl": ("latin",), "pl": ("latin",), "tr": ("latin",),
-    "vi": ("latin",), "sw": ("latin",),
-}  # fmt: skip
-"""Languages by script. Two languages of one script are not told apart."""
+__all__ = ["LANGUAGE_SCRIPTS", "language", "language_share", "without_formulas"]
 
 _NOT_WORDS = re.compile(
-    r"```.*?(?:```|\Z)|`[^`\n]*`"  # code
-    # LaTeX; bounded, because each opening that is never closed would search the whole text
-    r"|\$\$.{0,2000}?\$\$|\$[^$\n]*\$|\\\[.{0,2000}?\\\]|\\\(.{0,2000}?\\\)"
-    r"|\\begin\{(\w{1,20}\*?)\}.{0,2000}?\\end\{\1\}"
-    r"|\\[A-Za-z]+|</?[A-Za-z_|]+>|https?://\S+",
-    re.DOTALL,
+    r"```|`|\$\$?|\\\[|\\\(|\\begin\{\w{1,20}\*?\}|\[asy\]"  # openings of code and LaTeX
+    r"|\\[A-Za-z]+|</?[A-Za-z_|]+>|https?://\S+"
 )
-_WORDS = re.compile(
-    "|".join(
-        f"(?P<{name}>[{chars}]{'' if name in _PER_CHARACTER else '+'})" for name, chars in _SCRIPTS.items()
-    )
-)
+_CLOSINGS = {"$$": "$$", "\\[": "\\]", "\\(": "\\)", "[asy]": "[/asy]"}
+_LONGEST_FORMULA = 2000
+"""Characters within which a formula must be closed; an opening without that is text."""
+MAX_WORDS = 20_000
+"""Of a longer text in a script that languages share, the first so many words are judged."""
 
 
 def language_share(text: str, language: str) -> float:
     """Words of the target language over all words of `text`, in [0, 1].
 
     Paper: Num(words of the target language) / Num(words), on the chain of thought (v2, B.6). Code,
-    formulas and tags hold no words, nor do digits; single Latin letters are variables and labels. In
-    scripts without spaces each character is a word: the paper does not say how it segments. Text
-    without any word has nothing in a wrong language: 1; empty text: 0.
-    Raises RecipeError for a language whose script is unknown.
+    formulas and tags hold no words, nor do digits; single Latin and Greek letters are variables and labels.
+    In scripts without spaces each character is a word: the paper does not say how it segments. Words in
+    another script than the target's are of another language, foreign terms and names included. Words in its
+    own script are of the target language unless they, with the words around them, speak clearly for another
+    language of that script (`language_tags`): a few words, terms and names never do.
+    Text without any word has nothing in a wrong language: 1; empty text: 0.
+    Raises RecipeError for a language whose script is unknown, PreflightError without py3langid.
     """
-    scripts = _scripts_of(language)
+    code = _code_of(language)
     if not text.strip():
         return 0.0
-    total = target = 0
-    for match in _WORDS.finditer(_NOT_WORDS.sub(" ", text)):
-        script = match.lastgroup
-        if script == "latin" and match.end() - match.start() == 1:
-            continue
-        total += 1
-        target += script in scripts
-    return target / total if total else 1.0
+    plain = composed(without_formulas(text))
+    counts = count_words(plain)
+    total = sum(counts.values())
+    if not total:
+        return 1.0
+    partners = script_partners(code)
+    own = sum(counts.get(script, 0) for script in LANGUAGE_SCRIPTS[code])
+    if not own or len(partners) == 1 or (code == "zh" and "kana" not in counts):
+        return own / total
+    require_model()
+    words = find_words(plain)[:MAX_WORDS]
+    return tag_words(words, plain, partners, expected=code).count(code) / len(words)
+
+
+def without_formulas(text: str) -> str:
+    """The text with a space in the place of code, LaTeX, tags and addresses. Takes linear time."""
+    kept, after, place = [], 0, 0
+    while match := _NOT_WORDS.search(text, place):
+        end = _end_of(text, match)
+        place = end or match.start() + 1
+        if end:
+            kept.append(text[after : match.start()])
+            after = end
+    return " ".join([*kept, text[after:]])
+
+
+def _end_of(text: str, opening: re.Match[str]) -> int:
+    """Where what begins here ends; 0 when it is not closed."""
+    sign, start = opening.group(), opening.end()
+    if sign == "```":
+        closed = text.find(sign, start)
+        return closed + 3 if closed >= 0 else len(text)
+    if sign in ("`", "$"):
+        closed = text.find(sign, start)
+        return closed + 1 if closed >= 0 and "\n" not in text[start:closed] else 0
+    if sign.startswith("\\begin{"):
+        closing = "\\end" + sign.removeprefix("\\begin")
+    elif sign in _CLOSINGS:
+        closing = _CLOSINGS[sign]
+    else:
+        return start
+    closed = text.find(closing, start, start + _LONGEST_FORMULA + len(closing))
+    if closed >= 0:
+        return closed + len(closing)
+    if sign == "$$":
+        return start  # an empty formula
+    return opening.start() + len("\\begin") if sign.startswith("\\begin{") else 0
 
 
 def language(
@@ -89,8 +102,12 @@ def language(
 ) -> list[float | None]:
     """`language_share` of the reasoning, or of the whole text when no reasoning is marked.
 
-    `target` is the language asked for; by default the one of the question.
+    `target` is the language asked for; by default the one of the question. Errors as `language_share`, also
+    for a group of none: the check of a recipe asks with one.
     """
+    require_model()
+    if target:
+        _code_of(target)
     return [
         language_share(part.reasoning or part.text, target or asked.language)
         for part, asked in zip(parsed, problem, strict=True)
@@ -98,11 +115,11 @@ def language(
 
 
 @lru_cache(maxsize=64)
-def _scripts_of(language: str) -> tuple[str, ...]:
+def _code_of(language: str) -> str:
     code = language.lower().replace("_", "-").split("-")[0]
     if code not in LANGUAGE_SCRIPTS:
         raise RecipeError(
             f'reward language: the script of language "{language}" is unknown.'
             f"{nearest(code, LANGUAGE_SCRIPTS)}"
         )
-    return LANGUAGE_SCRIPTS[code]
+    return code

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import random
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 from ponder.config import RewardConfig
-from ponder.errors import RecipeError
+from ponder.errors import PonderError, RecipeError
 from ponder.grading import grade
+from ponder.grading.code_runners import choose_isolation
 from ponder.grading.verdicts import ungradable
 from ponder.plugins import is_plugin
 from ponder.prompting import THINK_TAGS, ParsedCompletion, Tags, parse_completion
+from ponder.rewards.routing import applicable
+from ponder.rewards.side_notes import SideNotes, seeded
 from ponder.rewards.table import check_reward, load_reward
-from ponder.rewards.user_functions import call_user_function
+from ponder.rewards.user_call import Failure, UserCall
+from ponder.rewards.user_functions import UserFunction, Values
 from ponder.seeding import derive_seed
-from ponder.types import Finish, Grade, Problem, Reward, RolloutGroup, ScoredGroup, Verdict
+from ponder.types import Finish, Grade, Problem, Reward, RewardFunction, RolloutGroup, ScoredGroup, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,10 @@ class ScoringSpec:
     min_reasoning_chars: int = 1
     seed: int = 0
     """Root of the seeds of `random` (and of numpy, when loaded) around each user function's call."""
+    isolation: str = "bubblewrap"
+    """Where solutions of code problems run: key of `ponder.grading.code_runners.SANDBOXES`."""
+    num_steps: int = 0
+    """Optimizer steps of the whole stage, for users' functions; 0: not known."""
 
     def names(self) -> tuple[str, ...]:
         """The key of each reward in `Reward.parts`: its name; of a user's function the bare name, or
@@ -71,6 +75,25 @@ class ScoringJob:
     completion_ids: tuple[tuple[int, ...], ...]
     """Empty when no user function is there to read them."""
     step: int
+    grades: tuple[Grade, ...] = ()
+    """Known beforehand; empty: to be found."""
+    skipped: tuple[tuple[str, Failure], ...] = ()
+    """Users' functions by name that are not called, and why."""
+    scope: Literal["all", "grades", "rules"] = "all"
+    """What is found: everything; the grades only; grades and the rewards that are not a user's."""
+
+    def alone(self, member: int, scope: Literal["grades", "rules"]) -> ScoringJob:
+        """The job of one member, by itself."""
+        only = slice(member, member + 1)
+        return replace(
+            self,
+            texts=self.texts[only],
+            aborted=self.aborted[only],
+            num_tokens=self.num_tokens[only],
+            completion_ids=self.completion_ids[only],
+            grades=self.grades[only],
+            scope=scope,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +102,12 @@ class Scores:
 
     grades: tuple[Grade, ...]
     rewards: tuple[Reward, ...]
+    causes: tuple[str, ...] = ()
+    """Per completion: "", or what kept us from grading or rewarding it (see `RewardWorkers`)."""
     logged: tuple[tuple[str, float], ...] = ()
     """Scalars that user functions handed to `log_metric`."""
+    extra: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    """Columns that they handed to `log_extra`, as plain values."""
 
 
 def make_job(group: RolloutGroup, step: int, *, with_ids: bool) -> ScoringJob:
@@ -99,142 +126,159 @@ def make_job(group: RolloutGroup, step: int, *, with_ids: bool) -> ScoringJob:
 
 def scored(group: RolloutGroup, scores: Scores) -> ScoredGroup:
     """The group with its scores."""
-    return ScoredGroup(group=group, grades=scores.grades, rewards=scores.rewards)
+    return ScoredGroup(group=group, grades=scores.grades, rewards=scores.rewards, extra=dict(scores.extra))
 
 
-def ungradable_scores(job: ScoringJob, names: Sequence[str], reason: str) -> Scores:
+def ungradable_scores(job: ScoringJob, names: Sequence[str], cause: str, reason: str) -> Scores:
     """Scores of a group that we failed to score: left out of every statistic, and counted."""
     return Scores(
-        grades=tuple(ungradable(reason) for _ in job.texts),
-        rewards=tuple(Reward(None, dict.fromkeys(names)) for _ in job.texts),
+        grades=job.grades or tuple(ungradable(reason) for _ in job.texts),
+        rewards=tuple(Reward(None, dict.fromkeys(names), reason) for _ in job.texts),
+        causes=(cause,) * len(job.texts),
     )
 
 
 class Scorer:
     """Parses, grades and rewards groups by one specification.
 
-    Raises RecipeError for a specification that cannot be, RewardError when a user's file fails.
+    Raises RecipeError for a specification that cannot be, RewardError when a user's file fails on import.
     """
 
     def __init__(self, spec: ScoringSpec) -> None:
         spec.check()
+        choose_isolation(spec.isolation)
         self.spec = spec
         self.names = spec.names()
-        self._functions = [load_reward(config) for config in spec.rewards]
-        self._is_user = [is_plugin(config.name) for config in spec.rewards]
+        self._functions: list[UserFunction | RewardFunction] = [
+            UserFunction(config, name) if is_plugin(config.name) else load_reward(config)
+            for config, name in zip(spec.rewards, self.names, strict=True)
+        ]
 
     def score(self, job: ScoringJob, on_phase: Callable[[str], None] = lambda phase: None) -> Scores:
-        """Grades and rewards of the group's completions, in order.
+        """Grades and rewards of the group's completions, in order. What a function does never raises.
 
-        `on_phase` is told before each answer is graded ("") and before each user function is called
-        (its name). Raises RewardError when a user function raises or returns what it must not.
+        `on_phase` is told before each answer is graded and after each user function (""), and before each
+        user function is called (its name).
 
-        A part that is None makes the total None, with one exception: None from a user's function
-        means "does not apply" (TRL), and is left out of the sum unless all parts are None.
+        An UNGRADABLE grade and a part that could not be had make the total None, and `Reward.reason` says
+        why. None from a user's function means "does not apply" (TRL), as does a reward that is not for
+        this problem: such parts are left out of the sum, and there is no total when no part is left.
+        Raises RecipeError when the specification has no reward for the problem.
         """
         parsed = [
             parse_completion(text, job.prefill, self.spec.tags, self.spec.min_reasoning_chars)
             for text in job.texts
         ]
-        grades = []
-        for part, aborted in zip(parsed, job.aborted, strict=True):
-            on_phase("")
-            grades.append(ungradable("aborted by the engine") if aborted else grade(job.problem, part.answer))
-        logged: list[tuple[str, float]] = []
-        columns = [
-            self._values(index, job, parsed, grades, logged, on_phase)
-            for index in range(len(self._functions))
+        grades = job.grades or _grades(job, parsed, on_phase)
+        if job.scope == "grades":
+            return Scores(grades, ())
+        notes = SideNotes(len(job.texts))
+        call = self._user_call(job, parsed, notes)
+        outcomes = [
+            self._values(index, job, parsed, grades, call, on_phase)
+            if applies
+            else Values.of([None] * len(job.texts))
+            for index, applies in enumerate(applicable(self.spec.rewards, job.problem))
         ]
-        rewards = tuple(
-            self._reward(values, aborted)
-            for values, aborted in zip(zip(*columns, strict=True), job.aborted, strict=True)
+        rewards, causes = [], []
+        for member in range(len(job.texts)):
+            reward, cause = self._reward(member, job, grades[member], outcomes)
+            rewards.append(reward)
+            causes.append(cause)
+        return Scores(grades, tuple(rewards), tuple(causes), notes.metrics(), notes.columns())
+
+    def _user_call(self, job: ScoringJob, parsed: list[ParsedCompletion], notes: SideNotes) -> UserCall:
+        return UserCall(
+            problem=job.problem,
+            texts=tuple(part.text for part in parsed),
+            completion_ids=job.completion_ids,
+            conversational=self.spec.conversational,
+            step=job.step,
+            num_steps=self.spec.num_steps,
+            tags=self.spec.tags,
+            log_metric=notes.log_metric,
+            log_extra=notes.log_extra,
         )
-        return Scores(tuple(grades), rewards, tuple(logged))
 
     def _values(
         self,
         index: int,
         job: ScoringJob,
         parsed: list[ParsedCompletion],
-        grades: list[Grade],
-        logged: list[tuple[str, float]],
+        grades: tuple[Grade, ...],
+        call: UserCall,
         on_phase: Callable[[str], None],
-    ) -> list[float | None]:
+    ) -> Values:
         """The raw values of one reward for every completion."""
         count = len(job.texts)
         function, name = self._functions[index], self.names[index]
-        if not self._is_user[index]:
-            return function(
-                prompts=[job.problem.text] * count,
-                completions=list(job.texts),
-                parsed=parsed,
-                grades=grades,
-                problem=[job.problem] * count,
-                num_tokens=list(job.num_tokens),
-            )
-        on_phase(name)
-        columns = user_columns(job, parsed, conversational=self.spec.conversational)
-        columns["log_metric"] = lambda key, value: logged.append((str(key), float(value)))
-        columns["log_extra"] = lambda column, values: None
-        with _seeded(derive_seed("reward", self.spec.seed, job.step, job.problem.id, *job.texts)):
-            return call_user_function(name, function, job.problem.id, columns, count)
+        if isinstance(function, UserFunction):
+            if job.scope == "rules":
+                return Values.of([None] * count)
+            if failure := dict(job.skipped).get(name):
+                return Values.failed(failure, count)
+            on_phase(name)
+            with seeded(derive_seed("reward", self.spec.seed, job.step, job.problem.id, *job.texts)):
+                values = function.score(call)
+            on_phase("")
+            return values
+        return _rule_values(name, function, job, parsed, grades)
 
-    def _reward(self, values: tuple[float | None, ...], aborted: bool) -> Reward:
+    def _reward(
+        self, member: int, job: ScoringJob, grade: Grade, outcomes: Sequence[Values]
+    ) -> tuple[Reward, str]:
+        """The reward of one member, and what kept us from grading or rewarding it."""
+        values = [outcome.values[member] for outcome in outcomes]
         parts = dict(zip(self.names, values, strict=True))
-        failed = any(v is None and not user for v, user in zip(values, self._is_user, strict=True))
+        if job.aborted[member]:
+            return Reward(None, parts, grade.reason), "aborted"
+        if grade.verdict is Verdict.UNGRADABLE:
+            return Reward(None, parts, grade.reason), "worker" if job.grades else "grader"
+        for outcome in outcomes:
+            if (failure := outcome.failures[member]) is not None:
+                return Reward(None, parts, failure.reason), failure.cause
         present = [
             config.weight * value
             for config, value in zip(self.spec.rewards, values, strict=True)
             if value is not None
         ]
-        if aborted or failed or not present:
-            return Reward(None, parts)
-        return Reward(sum(present), parts)
+        return Reward(sum(present) if present else None, parts), ""
 
 
-@contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seeds the global generators of `random` (and numpy, when loaded), and restores them afterwards.
-
-    A random reward then depends on the group alone: not on the worker, nor on what it did before.
-    """
-    state = random.getstate()
-    numpy_random = sys.modules["numpy"].random if "numpy" in sys.modules else None
-    numpy_state = numpy_random.get_state() if numpy_random else None
-    random.seed(seed)
-    if numpy_random:
-        numpy_random.seed(seed % 2**32)
-    try:
-        yield
-    finally:
-        random.setstate(state)
-        if numpy_random:
-            numpy_random.set_state(numpy_state)
-
-
-def user_columns(
-    job: ScoringJob, parsed: Sequence[ParsedCompletion], *, conversational: bool
-) -> dict[str, Any]:
-    """What a function written for TRL gets, one value per completion.
-
-    A completion is the prefill and the sampled text, so that a prefilled tag counts as written. The
-    reference comes as `solution` and `answer` unless the data have columns of these names.
-    """
+def _rule_values(
+    name: str,
+    function: RewardFunction,
+    job: ScoringJob,
+    parsed: list[ParsedCompletion],
+    grades: tuple[Grade, ...],
+) -> Values:
+    """The raw values of one of our own rewards."""
     count = len(job.texts)
-    problem = job.problem
-    columns: dict[str, Any] = {"solution": [problem.reference] * count, "answer": [problem.reference] * count}
-    columns.update({str(key): [value] * count for key, value in problem.meta.items()})
-    columns["completion_ids"] = [list(ids) for ids in job.completion_ids]
-    columns["trainer_state"] = SimpleNamespace(global_step=job.step)
-    if conversational:
-        columns["prompts"] = [[dict(message) for message in problem.messages] for _ in range(count)]
-        columns["completions"] = [[{"role": "assistant", "content": part.text}] for part in parsed]
-    else:
-        columns["prompts"] = [problem.text] * count
-        columns["completions"] = [part.text for part in parsed]
-    return columns
+    try:
+        found = function(
+            prompts=[job.problem.text] * count,
+            completions=list(job.texts),
+            parsed=parsed,
+            grades=list(grades),
+            problem=[job.problem] * count,
+            num_tokens=list(job.num_tokens),
+        )
+        if len(found) != count:
+            raise ValueError(f"{len(found)} values for {count} completions")
+    except PonderError:  # a missing dependency, an option that cannot be: to be mended, not counted
+        raise
+    except Exception as error:  # a reward's defect costs one group, counted by its cause, not the run
+        reason = f'reward "{name}" failed: {type(error).__name__}: {error}'[:300]
+        return Values.failed(Failure("reward", reason), count)
+    missing = Failure("reward", f'reward "{name}" has no value')
+    return Values(tuple(found), tuple(missing if value is None else None for value in found))
 
 
-def num_ungradable(scores: Scores) -> int:
-    """Completions whose grading failed on us."""
-    return sum(grade.verdict is Verdict.UNGRADABLE for grade in scores.grades)
+def _grades(
+    job: ScoringJob, parsed: Sequence[ParsedCompletion], on_phase: Callable[[str], None]
+) -> tuple[Grade, ...]:
+    found = []
+    for part, aborted in zip(parsed, job.aborted, strict=True):
+        on_phase("")
+        found.append(ungradable("aborted by the engine") if aborted else grade(job.problem, part.answer))
+    return tuple(found)

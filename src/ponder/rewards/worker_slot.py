@@ -1,17 +1,22 @@
-"""One reward worker: its process, its deadlines, and who is to blame when it falls silent."""
+"""One reward worker: its process, its deadlines, and what becomes of a group when it dies."""
 
 from __future__ import annotations
 
 import contextlib
 import queue
 import threading
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from ponder import errors
 from ponder.errors import PonderError, RewardError
 from ponder.grading.worker_process import WorkerProcess
 from ponder.plugins import is_plugin
+from ponder.rewards.blame import LostWorkerError, grade_one_by_one, without_killers
 from ponder.rewards.scoring import Scores, ScoringJob, ScoringSpec, ungradable_scores
+from ponder.rewards.user_call import Failure
 
 Deliver = Callable[[int, Scores | PonderError], None]
 
@@ -23,17 +28,26 @@ START_S = 120.0
 """Start of a worker, the import of the user's file included."""
 
 
-class LostWorkerError(Exception):
-    """The worker is gone, and not by the fault of a user's function."""
+class FunctionLostError(Exception):
+    """A user's function hung, or ended its process."""
+
+    def __init__(self, name: str, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.name = name
+        self.failure = failure
 
 
 class WorkerSlot:
-    """One worker process, started when needed and replaced when it died, and what feeds it."""
+    """One worker process, started when needed and replaced when it died, and what feeds it.
 
-    def __init__(self, spec: ScoringSpec, deadline_s: float, on_lost: Callable[[], None]) -> None:
+    `on_loss` is told "lost" for a worker that died or fell silent, "hung" for one that was stopped because
+    a user's function did not come back.
+    """
+
+    def __init__(self, spec: ScoringSpec, deadline_s: float, on_loss: Callable[[str], None]) -> None:
         self._spec = spec
         self._deadline_s = deadline_s
-        self._on_lost = on_lost
+        self._on_loss = on_loss
         self._process: WorkerProcess | None = None
         self._ready = False
         self._stopped = False
@@ -63,19 +77,56 @@ class WorkerSlot:
                 self._process.kill()
 
     def _score(self, job: ScoringJob) -> Scores:
-        reason = ""
+        """Scores of one job, whatever dies on the way. See `RewardWorkers` for the rules.
+
+        Ends: each user's function is lost once, and each of the other steps is taken once.
+        """
+        deaths: Counter[str] = Counter()
+        emptied = False
+        while True:
+            try:
+                scores: Scores = self._ask(job)
+                return scores
+            except FunctionLostError as lost:
+                job = _without(job, lost.name, lost.failure)
+            except LostWorkerError as loss:
+                deaths[loss.during] += 1
+                if deaths[loss.during] < 2:
+                    continue
+                deaths[loss.during] = 0
+                if loss.during:
+                    reason = f'reward function "{loss.during}" killed its process twice: {loss}'
+                    job = _without(job, loss.during, Failure("died", reason))
+                elif not job.grades:
+                    job = replace(job, grades=grade_one_by_one(self._ask, job))
+                elif not emptied:
+                    job, emptied = without_killers(self._ask, job), True
+                else:
+                    reason = f"scoring failed twice: {loss}"[:300]
+                    return ungradable_scores(job, self._spec.names(), "worker", reason)
+
+    def _ask(self, job: Any) -> Any:
+        """What the worker makes of a job.
+
+        Raises LostWorkerError when it died or fell silent, FunctionLostError when a user's function is to
+        blame for that, the worker's own error, and RewardError when no worker can be started.
+        """
         for _ in range(2):
             try:
                 return self._attempt(job)
+            except FunctionLostError as lost:
+                self._on_loss("hung" if lost.failure.cause == "hung" else "lost")
+                raise
             except LostWorkerError as loss:
                 if self._stopped:
-                    break
-                self._on_lost()
-                reason = str(loss)
-        return ungradable_scores(job, self._spec.names(), f"scoring failed twice: {reason}"[:300])
+                    raise PonderError("the reward workers were closed") from loss
+                self._on_loss("lost")
+                if not loss.starting:
+                    raise
+                why = loss
+        raise self._cannot_start(why)
 
-    def _attempt(self, job: ScoringJob) -> Scores:
-        """Scores of one job. Raises LostWorkerError, or RewardError when a user's function is to blame."""
+    def _attempt(self, job: Any) -> Any:
         running = ""
         try:
             process = self._running()
@@ -84,14 +135,13 @@ class WorkerSlot:
                 if not self._heard(process, running):
                     raise self._silent(running, job)
                 kind, *content = process.connection.recv()
-                if kind == "scores":
-                    scores: Scores = content[0]
-                    return scores
+                if kind == "done":
+                    return content[0]
                 if kind == "error":
                     raise _rebuilt(*content)
                 running = content[0]
         except (OSError, EOFError) as error:
-            raise self._died(running, job, error) from error
+            raise self._died(running) from error
 
     def _heard(self, process: WorkerProcess, running: str) -> bool:
         """Waits for a message within the deadline of what is running.
@@ -113,7 +163,7 @@ class WorkerSlot:
         return False
 
     def _running(self) -> WorkerProcess:
-        """The process, started if there is none, and ready. Raises as `_attempt`."""
+        """The process, started if there is none, and ready. Raises as `_ask`."""
         with self._lock:
             if self._stopped:
                 raise LostWorkerError("closed")
@@ -125,47 +175,45 @@ class WorkerSlot:
             return process
         try:
             if not process.connection.poll(START_S):
-                raise self._slow_start()
+                self._discard()
+                raise LostWorkerError(f"no answer within {START_S:g} s", starting=True)
             kind, *content = process.connection.recv()
         except (OSError, EOFError) as error:
             status = process.exit_status()
             self._discard()
-            raise LostWorkerError(f"the worker ended while starting (status {status})") from error
+            raise LostWorkerError(f"it ended with status {status}", starting=True) from error
         if kind == "error":
             self._discard()
             raise _rebuilt(*content)
         self._ready = True
         return process
 
-    def _slow_start(self) -> Exception:
-        self._discard()
+    def _cannot_start(self, loss: LostWorkerError) -> PonderError:
         users = [config.name for config in self._spec.rewards if is_plugin(config.name)]
         if users:
-            return RewardError(
-                f"the import of {', '.join(users)} does not end: no answer after {START_S:g} s."
-            )
-        return LostWorkerError(f"no worker within {START_S:g} s")
+            return RewardError(f"a worker that imports {', '.join(users)} does not start: {loss}, twice.")
+        return PonderError(f"a reward worker does not start: {loss}, twice.")
 
-    def _silent(self, running: str, job: ScoringJob) -> Exception:
+    def _silent(self, running: str, job: Any) -> Exception:
         self._discard()
         if not running:
             return LostWorkerError(f"no sign of life for {GRADING_S:g} s while grading")
-        return RewardError(
-            f'reward function "{running}" hangs on problem "{job.problem.id}": no result for '
-            f"{len(job.texts)} completions within {self._deadline_s:g} s, and it was stopped. "
-            "Make it faster, or raise reward_deadline_s."
+        reason = (
+            f'reward function "{running}" hangs: no result for {len(job.texts)} completions within '
+            f"{self._deadline_s:g} s, and it was stopped. Make it faster, or raise reward_deadline_s."
         )
+        return FunctionLostError(running, Failure("hung", reason))
 
-    def _died(self, running: str, job: ScoringJob, error: Exception) -> Exception:
+    def _died(self, running: str) -> Exception:
         status = self._process.exit_status() if self._process else None
         self._discard()
         if running and status is not None and status >= 0:
-            return RewardError(
-                f'reward function "{running}" ended its process (exit status {status}) on problem '
-                f'"{job.problem.id}". It must return a list of numbers and not exit.'
+            reason = (
+                f'reward function "{running}" ended its process (exit status {status}). It must return its '
+                "values and not exit."
             )
-        during = f' in reward function "{running}"' if running else ""
-        return LostWorkerError(f"the worker died{during} (status {status}): {error}")
+            return FunctionLostError(running, Failure("exited", reason))
+        return LostWorkerError(f"the worker died (status {status})", running)
 
     def _discard(self) -> None:
         with self._lock:
@@ -173,6 +221,10 @@ class WorkerSlot:
                 self._process.close()
                 self._process = None
                 self._ready = False
+
+
+def _without(job: ScoringJob, name: str, failure: Failure) -> ScoringJob:
+    return replace(job, skipped=(*job.skipped, (name, failure)))
 
 
 def _rebuilt(kind: str, message: str) -> PonderError:

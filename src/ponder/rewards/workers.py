@@ -12,15 +12,7 @@ from types import TracebackType
 from ponder.config import RewardConfig
 from ponder.errors import PonderError
 from ponder.plugins import is_plugin, locate_plugin
-from ponder.rewards.scoring import (
-    Scorer,
-    Scores,
-    ScoringJob,
-    ScoringSpec,
-    make_job,
-    num_ungradable,
-    scored,
-)
+from ponder.rewards.scoring import Scorer, Scores, ScoringJob, ScoringSpec, make_job, scored
 from ponder.rewards.worker_slot import WorkerSlot
 from ponder.types import RolloutGroup, ScoredGroup
 
@@ -28,10 +20,26 @@ from ponder.types import RolloutGroup, ScoredGroup
 class RewardWorkers:
     """Scores groups in `num_workers` processes; results come in the order of issue.
 
-    A user's reward function that raises, returns the wrong count or says nothing for `deadline_s`
-    seconds raises RewardError from the next `submit` or `collect`. A worker that dies without the
-    function's fault is replaced and its group scored once more; if that fails, too, the group is
-    UNGRADABLE. With `num_workers=0` everything happens in this process, at `submit`, without deadlines.
+    What goes wrong costs the completions that it concerns, which then have no reward, and not the run:
+
+    - A user's function that raises, or returns another count or no finite numbers, has no value for the
+      group (in conventions that call it for each completion: for that completion). One that says nothing
+      for `deadline_s` seconds, ends its process, or kills it twice by a signal has none for the group; the
+      grades and the other rewards are kept.
+    - A worker that dies while it grades is replaced, and its group graded once more. After a second death
+      the reference is graded in a fresh worker, and then each completion by itself. Those that live keep
+      their grades. One that kills its worker again is WRONG where the reference grades CORRECT. Where the
+      grader has no reference answer (`Grader.reference_answer`) it is WRONG after a third death alone if
+      another completion's answer could be graded. Otherwise it is UNGRADABLE. So nothing is earned by
+      killing the grader.
+    - One of our own rewards that kills its worker twice is looked for in the same way; the completion it
+      dies of is WRONG and earns what an empty one earns.
+
+    What stops the run is what can be mended before it: a file that fails on import, a worker that does not
+    start twice, a specification without a reward for a problem. With `num_workers=0` everything happens in
+    this process, at `submit`, without deadlines and without protection from what kills a process.
+
+    Nothing here uses signals or the main thread: it works from any thread.
     """
 
     def __init__(self, spec: ScoringSpec, num_workers: int = 1, deadline_s: float = 10.0) -> None:
@@ -45,10 +53,11 @@ class RewardWorkers:
         self._failure: PonderError | None = None
         self._changed = threading.Condition()
         self._counts: Counter[str] = Counter()
+        self._causes: Counter[str] = Counter()
         self._logged: dict[str, list[float]] = defaultdict(list)
         self._jobs: queue.SimpleQueue[tuple[int, ScoringJob] | None] = queue.SimpleQueue()
         self._scorer = Scorer(self._spec) if num_workers == 0 else None
-        self._slots = [WorkerSlot(self._spec, deadline_s, self._count_lost) for _ in range(num_workers)]
+        self._slots = [WorkerSlot(self._spec, deadline_s, self._count_loss) for _ in range(num_workers)]
         for slot in self._slots:
             threading.Thread(target=slot.serve, args=(self._jobs, self._deliver), daemon=True).start()
 
@@ -61,7 +70,7 @@ class RewardWorkers:
         """Gives one group to the workers and returns its ticket: 0, 1, 2, ... in order of issue.
 
         `step` is what a user's function sees as `trainer_state.global_step`. Raises RewardError when
-        a user's function failed on this or an earlier group.
+        a user's file failed on import, for this or an earlier group.
         """
         self._raise_failure()
         ticket = self._issued
@@ -89,7 +98,8 @@ class RewardWorkers:
         group = self._groups.pop(self._collected)
         self._collected += 1
         # Counted here, in order of issue: sums of floats depend on their order.
-        self._counts["ungradable"] += num_ungradable(scores)
+        self._counts.update(grade.verdict.value for grade in scores.grades)
+        self._causes.update(cause for cause in scores.causes if cause)
         for key, value in scores.logged:
             self._logged[key].append(value)
         return scored(group, scores)
@@ -103,17 +113,27 @@ class RewardWorkers:
     def take_metrics(self) -> dict[str, float]:
         """What was counted over the groups collected since the last call.
 
-        `grade/ungradable/sum` completions, `worker/lost/sum` processes, and `user/NAME/mean` of each
-        scalar that a user's function logged.
+        Completions by grade, `grade/ungradable/sum` among them; `ungradable/CAUSE/sum` completions without
+        a grade or a reward for each cause that there was; `worker/lost/sum` processes that died,
+        `worker/hung/sum` that were stopped in a user's function; and `user/NAME/mean` of each scalar that a
+        user's function logged.
+
+        Causes: aborted (by the engine), grader (it failed, or cannot read the reference), worker (it died
+        of the grader), reward (one of ours failed), and of a user's function raised, returned (what it must
+        not), hung, exited, died.
         """
         with self._changed:
             metrics = {
+                "grade/correct/sum": float(self._counts["correct"]),
+                "grade/wrong/sum": float(self._counts["wrong"]),
                 "grade/ungradable/sum": float(self._counts["ungradable"]),
                 "worker/lost/sum": float(self._counts["lost"]),
+                "worker/hung/sum": float(self._counts["hung"]),
             }
+            metrics |= {f"ungradable/{cause}/sum": float(n) for cause, n in sorted(self._causes.items())}
             metrics |= {f"user/{key}/mean": sum(v) / len(v) for key, v in self._logged.items()}
-            self._counts.clear()
-            self._logged.clear()
+            for counted in (self._counts, self._causes, self._logged):
+                counted.clear()
         return metrics
 
     def close(self) -> None:
@@ -143,9 +163,9 @@ class RewardWorkers:
                 self._failure = outcome
             self._changed.notify_all()
 
-    def _count_lost(self) -> None:
+    def _count_loss(self, kind: str) -> None:
         with self._changed:
-            self._counts["lost"] += 1
+            self._counts[kind] += 1
 
 
 def _absolute(config: RewardConfig) -> RewardConfig:

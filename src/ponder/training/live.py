@@ -62,6 +62,12 @@ class LiveLine:
         else:
             self._pending = line
 
+    def note(self, text: str) -> None:
+        """A line of its own that stays, above the live one."""
+        if self._tty and self._width:
+            self._write("\r" + " " * self._width + "\r")
+        self._write(text + "\n")
+
     def _write(self, text: str) -> None:
         if not self._shown:
             return

@@ -24,6 +24,7 @@ from ponder.training.schedule import conditions_of, sampling_of
 from ponder.training.settle import live_values, write_iteration
 from ponder.training.state import Progress, resume, save, save_before_leaving
 from ponder.training.stopwatch import Stopwatch
+from ponder.training.ungradable import UngradableGuard
 from ponder.training.updates import Updater
 from ponder.types import RolloutEngine
 
@@ -66,6 +67,7 @@ def train_rl(job: RLJob) -> Progress:
     done = resume(job)
     records = StageRecords(job.folder, done.iteration)
     job.engine.update_weights(done.iteration)
+    guard = UngradableGuard(stage.max_ungradable, stage.group_size, stage.name)
     with LiveLine(stage.name, stage.num_iterations, done.iteration, shown=job.live) as live:
         while done.iteration < stage.num_iterations and not job.limits.reached():
             now, watch = conditions_of(stage, done.iteration), Stopwatch()
@@ -73,7 +75,9 @@ def train_rl(job: RLJob) -> Progress:
                 job.evaluate(done.iteration)
                 with watch.measure("rollout_s"):
                     sampling = sampling_of(stage, now, job.stop_token_ids)
-                    issues = collect_groups(job, now, sampling, records.ledger)
+                    issues = collect_groups(job, now, sampling, records.ledger, guard)
+            for line in guard.take_news():
+                live.note(line)
             with watch.measure("update_s"):
                 chosen = updater.build_samples([issue.scored for issue in issues], now)
                 report = updater.update(chosen.samples, now)

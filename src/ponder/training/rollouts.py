@@ -15,6 +15,7 @@ from ponder.algorithms import has_signal, reward_matrix
 from ponder.seeding import derive_seed
 from ponder.storage.crashpoints import crash_point
 from ponder.storage.ledger import IssuedGroup, Ledger
+from ponder.training.ungradable import UngradableGuard
 from ponder.training.updates import Conditions
 from ponder.types import Problem, Prompt, RolloutGroup, RolloutRequest, SamplingParams, ScoredGroup
 
@@ -39,15 +40,25 @@ class Scorer(Protocol):
 
 
 def score_as_generated(
-    generated: Iterable[tuple[int, RolloutGroup]], scorer: Scorer, step: int
+    generated: Iterable[tuple[int, RolloutGroup]],
+    scorer: Scorer,
+    step: int,
+    guard: UngradableGuard | None = None,
 ) -> list[ScoredGroup]:
-    """The groups with their rewards, by index, scored while the others were being sampled."""
+    """The groups with their rewards, by index, scored while the others were being sampled.
+
+    Raises RewardError when the guard finds that too many cannot be graded.
+    """
     order = []
     for index, group in generated:
         scorer.submit(group, step)
         order.append(index)
     crash_point("iteration/after-rollout")
-    by_index = {index: scorer.collect() for index in order}
+    by_index = {}
+    for index in order:
+        by_index[index] = scorer.collect()
+        if guard is not None:
+            guard.count(by_index[index])
     return [by_index[index] for index in range(len(order))]
 
 
@@ -74,12 +85,16 @@ class RolloutPlan:
     render: Callable[[Problem], Prompt]
 
 
-def collect_groups(job: RLJob, now: Conditions, sampling: SamplingParams, ledger: Ledger) -> list[Issue]:
+def collect_groups(
+    job: RLJob, now: Conditions, sampling: SamplingParams, ledger: Ledger, guard: UngradableGuard
+) -> list[Issue]:
     """Every group issued in the iteration, in order, with rewards; the ledger knows of each beforehand.
 
     With refills, groups without signal are followed by new problems until enough groups have one or
-    the refills are used up. All of them are in the list: what is trained on is decided later.
+    the refills are used up. All of them are in the list: what is trained on is decided later. Raises
+    RewardError as `score_as_generated`.
     """
+    guard.begin_iteration()
     plan, issues, occurrences = job.plan, list[Issue](), Counter[str]()
     wanted = plan.problems_per_iteration
     for _ in range(1 + plan.max_refills):
@@ -93,9 +108,10 @@ def collect_groups(job: RLJob, now: Conditions, sampling: SamplingParams, ledger
                 for place, request in enumerate(requests)
             ],
         )
+        guard.expect(sum(len(request.seeds) for request in requests))
         generated = job.engine.generate(requests, sampling)
         for request, scored in zip(
-            requests, score_as_generated(generated, job.scorer, now.step), strict=True
+            requests, score_as_generated(generated, job.scorer, now.step, guard), strict=True
         ):
             issues.append(Issue(len(issues), scored, request.seeds))
         if plan.max_refills == 0:

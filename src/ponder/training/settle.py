@@ -52,14 +52,15 @@ def write_iteration(
             "tokens/sampled/total": float(done.tokens_sampled),
         }
         counted = job.scorer.take_metrics()
-        lost = counted.pop("worker/lost/sum", 0.0)
+        # Which process died is the machine's affair; what it cost is in the row.
+        of_workers = {key: counted.pop(key) for key in list(counted) if key.startswith("worker/")}
         row = with_aliases(row | counted)
     seconds = watch.seconds()
     tokens = row["tokens/sampled/sum"]
     timing = {
         **seconds,
         "tokens/sampled/per_s": tokens / max(seconds.get("rollout_s", 0.0), 1e-9),
-        "worker/lost/sum": lost,
+        **of_workers,
         "tokens/all/per_s": tokens / max(seconds["step_time"], 1e-9),
     }
     records.metrics.write(now.iteration, row, timing)
@@ -70,11 +71,13 @@ def write_iteration(
 def live_values(row: Mapping[str, float], watch: Stopwatch) -> dict[str, str]:
     """What the live line shows."""
     tokens_per_s = row["tokens/sampled/sum"] / max(watch.seconds()["step_time"], 1e-9)
+    ungradable = sum(value for key, value in row.items() if key.startswith("ungradable/"))
     return {
         "reward": f"{row.get('reward/total/mean', float('nan')):.3f}",
         "right": f"{row['completion/correct/frac']:.1%}",
         "length": f"{row.get('length/all/mean', 0.0):.0f}",
         "tokens/s": f"{tokens_per_s:,.0f}",
+        **({"ungradable": f"{ungradable:.0f}"} if ungradable else {}),
     }
 
 
@@ -122,7 +125,7 @@ def _reasons(scored: ScoredGroup, fate: SettledGroup, truncated: str) -> list[st
         if completion.finish is Finish.ABORT:
             reasons.append("aborted")
         elif reward.total is None:
-            reasons.append("no reward could be had")
+            reasons.append(": ".join(filter(None, ("no reward could be had", reward.reason))))
         elif fate.dropped:
             reasons.append(fate.dropped)
         else:

@@ -81,7 +81,7 @@ def test_attacks_earn_no_format_reward(name):
         "70, 71, 72",
         "72 or 71",
         "not 72",
-        "40 + 32 is what I add. " * 20 + "72",
+        "72 is what I add. " * 20 + "40 or 72",
         "7 2",
         "<think>72",
         "72.5",

@@ -1,6 +1,7 @@
 """Reward functions from a user's file: TRL's conventions, and every way to get it wrong."""
 
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,32 @@ def word(completions, **kwargs):
 
 def needs_more(completions, missing_column):
     return [0.0] * len(completions)
+
+def turns(completions, **kwargs):
+    return [len(completion[0]["content"]) for completion in completions]
+
+class Nameless(Exception):
+    def __str__(self):
+        raise RuntimeError("no")
+
+def nameless(completions, **kwargs):
+    raise Nameless
+
+def garbled(completions, **kwargs):
+    raise ValueError("half \\ud83d of\\n\\ttwo lines")
+
+def bad_column(completions, log_extra, **kwargs):
+    log_extra("x", [1])
+
+def generated(completions, **kwargs):
+    yield from range(len(completions))
+
+def fractions(completions, **kwargs):
+    from fractions import Fraction
+    return [Fraction(1, 2)] * len(completions)
+
+def limited(completions, limit=0, **kwargs):
+    return [float(limit)] * len(completions)
 '''
 
 
@@ -97,12 +124,16 @@ def group(*texts: str, meta=None, prefill: str = "") -> RolloutGroup:
     return RolloutGroup(Prompt(problem, (1,), prefill), members)
 
 
-def totals(
+def scores(
     path: Path, name: str, rollouts: RolloutGroup, *, conversational=False, step=0, options=None, weight=1.0
 ):
     config = RewardConfig(name=f"{path}:{name}", options=options or {}, weight=weight)
-    scorer = Scorer(ScoringSpec((config,), conversational=conversational))
-    return [reward.total for reward in scorer.score(make_job(rollouts, step, with_ids=True)).rewards]
+    scorer = Scorer(ScoringSpec((config,), conversational=conversational, num_steps=40))
+    return scorer.score(make_job(rollouts, step, with_ids=True))
+
+
+def totals(path: Path, name: str, rollouts: RolloutGroup, **settings):
+    return [reward.total for reward in scores(path, name, rollouts, **settings).rewards]
 
 
 def test_conversational_convention(file):
@@ -123,7 +154,7 @@ def test_every_column_trl_has(file):
     assert seen["level"] == [3, 3]
     assert seen["solution"] == seen["answer"] == ["2", "2"]
     assert seen["completion_ids"] == [[5, 6], [5, 6]]
-    assert seen["trainer_state"].global_step == 12
+    assert (seen["trainer_state"].global_step, seen["trainer_state"].max_steps) == (12, 40)
 
 
 def test_without_kwargs_only_the_named_columns_are_handed_over(file):
@@ -146,8 +177,11 @@ def test_none_does_not_apply_and_is_left_out(file):
     assert scores.rewards[0].parts == {"some_none": None, "format": 1.0}
 
 
-def test_options_are_keyword_arguments(file):
+def test_options_are_keyword_arguments_and_win_over_columns(file):
     assert totals(file, "plain", group("2"), options={"difficulty": [4.0]}) == [4.0]
+    assert totals(file, "limited", group("2", meta={"limit": 3}), options={"limit": 7}) == [7.0]
+    with pytest.raises(RecipeError, match=r'"limti"\. Did you mean|no option "limti"'):
+        totals(file, "by_name", group("2"), options={"limti": 7})
 
 
 def test_random_rewards_depend_on_the_group_alone_and_leave_our_generator_alone(file):
@@ -167,24 +201,42 @@ def test_random_rewards_depend_on_the_group_alone_and_leave_our_generator_alone(
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("name", "cause", "message"),
     [
         (
             "raises",
-            r'"raises" raised on problem "p7": ZeroDivisionError: division by zero \(.*rewards.py, line 45\)',
+            "raised",
+            r'"raises" raised ZeroDivisionError: division by zero \(.*s\.py, line 45\)',
         ),
-        ("exits", "SystemExit: bye"),
-        ("too_few", r"1 values for 2 completions: \[1.0\]. It must return one number"),
-        ("not_a_list", "returned 1.0; a list of 2 numbers"),
-        ("text", "returned 'ab'; a list of 2 numbers"),
-        ("nan", "returned nan at position 1"),
-        ("word", "returned 'high' at position 1"),
-        ("needs_more", "missing_column"),
+        ("exits", "raised", "SystemExit: bye"),
+        ("too_few", "returned", r"1 values for 2 completions: \[1.0\]. It must return one number"),
+        ("not_a_list", "returned", "returned 1.0; a list of 2 numbers"),
+        ("text", "returned", "returned 'ab'; a list of 2 numbers"),
+        ("needs_more", "raised", "missing_column"),
+        ("turns", "raised", "string ind.*`convention: trl_messages`"),
+        ("nameless", "raised", r"Nameless: \(its message raises RuntimeError\) \(.*s\.py, line"),
+        ("garbled", "raised", r'"garbled" raised ValueError: half \? of two lines'),
+        ("bad_column", "raised", r'log_extra\("x"\) got 1 values for 2 completions'),
     ],
 )
-def test_a_bad_function_is_an_error_that_names_it_the_problem_and_the_fix(file, name, message):
-    with pytest.raises(RewardError, match=message):
-        totals(file, name, group("a", "b"))
+def test_a_bad_function_has_no_values_and_the_reason_names_it_and_the_fix(file, name, cause, message):
+    found = scores(file, name, group("a", "b"))
+    assert [reward.total for reward in found.rewards] == [None, None]
+    assert found.causes == (cause, cause)
+    assert re.search(message, found.rewards[1].reason)
+
+
+@pytest.mark.parametrize(("name", "shown"), [("nan", "nan"), ("word", "'high'")])
+def test_one_value_that_is_no_number_costs_one_completion(file, name, shown):
+    found = scores(file, name, group("a", "b"))
+    assert [reward.total for reward in found.rewards] == [0.0, None]
+    assert found.causes == ("", "returned")
+    assert f"returned {shown}; a finite number or None is wanted" in found.rewards[1].reason
+
+
+def test_values_come_from_any_iterable_and_any_kind_of_number(file):
+    assert totals(file, "generated", group("a", "b")) == [0.0, 1.0]
+    assert totals(file, "fractions", group("a", "b")) == [0.5, 0.5]
 
 
 def test_a_file_that_fails_on_import_says_where(tmp_path):

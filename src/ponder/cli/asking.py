@@ -38,6 +38,9 @@ Languages = Annotated[str, typer.Option(help="Languages of a generated task, wit
 Grader = Annotated[str, typer.Option(help="How answers of a file are verified; default math.")]
 Seed = Annotated[int, typer.Option(help="Equal seeds give equal completions.")]
 Slots = Annotated[int, typer.Option(min=1, help="Completions decoded at once.")]
+Isolation = Annotated[
+    str, typer.Option(help="Where solutions of code problems run: bubblewrap, remote:URL, none.")
+]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default all.")]
 
 
@@ -68,6 +71,7 @@ def ask_model(
     seed: int,
     slots: int,
     threads: int | None,
+    isolation: str,
     held_out: bool = True,
     keep_texts: bool = True,
 ) -> tuple[list[Problem], Evaluation]:
@@ -78,12 +82,14 @@ def ask_model(
     """
     from ponder.config import EngineConfig, EvaluationConfig, TaskConfig
     from ponder.evaluation import evaluate_policy
+    from ponder.pipeline.isolation import require_isolation
     from ponder.pipeline.preflight import check_context, check_references
     from ponder.pipeline.problems import named_problems
 
     task = TaskConfig(name=problems, languages=tuple(languages.split(",")), grader=grader, limit=None)
     asked, chance = named_problems(task, limit, seed, held_out=held_out)
     check_references(asked)
+    require_isolation(asked, isolation)
     bench = open_model(model, template, threads)
     longest = max(len(bench.render(problem).token_ids) for problem in asked)
     check_context(longest, max_tokens, bench.policy.config.max_positions, "--max-tokens")

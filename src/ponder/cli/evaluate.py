@@ -27,6 +27,7 @@ def evaluate(
     seed: asking.Seed = 0,
     slots: asking.Slots = 256,
     threads: asking.Threads = None,
+    isolation: asking.Isolation = "bubblewrap",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every completion and verdict, as JSON.")
     ] = None,
@@ -53,6 +54,7 @@ def evaluate(
         seed=seed,
         slots=slots,
         threads=threads,
+        isolation=isolation,
     )
     for line in score_table(summarise(evaluation)):
         typer.echo(line)

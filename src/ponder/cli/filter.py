@@ -35,6 +35,7 @@ def filter_problems(
     seed: asking.Seed = 0,
     slots: asking.Slots = 256,
     threads: asking.Threads = None,
+    isolation: asking.Isolation = "bubblewrap",
 ) -> None:
     """Measure the pass rate of each problem.
 
@@ -55,6 +56,7 @@ def filter_problems(
         seed=seed,
         slots=slots,
         threads=threads,
+        isolation=isolation,
         held_out=False,
         keep_texts=False,
     )

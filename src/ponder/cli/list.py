@@ -15,13 +15,14 @@ def list_table(
         str,
         typer.Argument(
             metavar="TABLE",
-            help="tasks, graders, rewards, templates, algorithms, engines, stages or recipes.",
+            help="tasks, benchmarks, graders, rewards, sandboxes, templates, algorithms, engines, stages or "
+            "recipes.",
         ),
     ],
 ) -> None:
     """List what exists: tasks, rewards, recipes.
 
-    Tables: tasks, graders, rewards, templates, algorithms, engines, stages, recipes.
+    Tables: tasks, benchmarks, graders, rewards, sandboxes, templates, algorithms, engines, stages, recipes.
     """
     if table not in TABLES:
         raise RecipeError(f"There is no table {table!r}.{nearest(table, TABLES)}")
@@ -53,6 +54,28 @@ def _tasks() -> Mapping[str, Any]:
     }
 
 
+def _benchmarks() -> Mapping[str, Any]:
+    from ponder.tasks.benchmarks import BENCHMARKS, where_found
+
+    return {name: _benchmark_line(each, where_found(name)) for name, each in BENCHMARKS.items()}
+
+
+def _benchmark_line(benchmark: Any, found: str) -> str:
+    used = (
+        ""
+        if benchmark.use == "eval"
+        else f" to {benchmark.use}"
+        if benchmark.use != "shots"
+        else " as examples"
+    )
+    samples = "" if benchmark.k is None else f", k = {benchmark.k}"
+    judged = ", published scores are a judge's" if benchmark.kind.judged else ""
+    return (
+        f"{benchmark.num_problems:,} problems{used}; grader {benchmark.kind.grader}{judged}{samples}; prompt "
+        f"{benchmark.kind.prompt}; {benchmark.licence}; {found or 'not here: set PONDER_DATA'}"
+    )
+
+
 def _graders() -> Mapping[str, Any]:
     from ponder.grading import GRADERS
 
@@ -67,6 +90,19 @@ def _rewards() -> Mapping[str, Any]:
         for name, preset in REWARD_PRESETS.items()
     }
     return {**REWARDS, **presets}
+
+
+def _sandboxes() -> Mapping[str, Any]:
+    from ponder.grading.code_runners import SANDBOXES
+
+    return {name: _SANDBOX_LINES.get(name, "") for name in SANDBOXES}
+
+
+_SANDBOX_LINES = {
+    "bubblewrap": "each solution in namespaces of its own on this machine; `ponder doctor` shows the layers",
+    "remote": "remote:http://HOST:PORT, a server that runs them elsewhere",
+    "none": "no isolation: a solution can do what you can do",
+}
 
 
 def _templates() -> Mapping[str, Any]:
@@ -120,8 +156,10 @@ def _comment(text: str) -> str:
 
 TABLES = {
     "tasks": _tasks,
+    "benchmarks": _benchmarks,
     "graders": _graders,
     "rewards": _rewards,
+    "sandboxes": _sandboxes,
     "templates": _templates,
     "algorithms": _algorithms,
     "engines": _engines,

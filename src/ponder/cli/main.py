@@ -15,9 +15,11 @@ import typer
 
 from ponder import __version__
 from ponder.cli.chat import chat
+from ponder.cli.decontaminate import decontaminate
 from ponder.cli.doctor import doctor
 from ponder.cli.evaluate import evaluate
 from ponder.cli.filter import filter_problems
+from ponder.cli.grade import grade_rows
 from ponder.cli.list import list_table
 from ponder.cli.run import run
 from ponder.cli.sample import sample
@@ -30,6 +32,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "sample": sample,
     "filter": filter_problems,
+    "decontaminate": decontaminate,
+    "grade": grade_rows,
     "chat": chat,
     "show": show,
     "verify": verify,

@@ -29,6 +29,7 @@ def sample(
     seed: asking.Seed = 0,
     slots: asking.Slots = 256,
     threads: asking.Threads = None,
+    isolation: asking.Isolation = "bubblewrap",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write here instead of to the standard output.")
     ] = None,
@@ -49,6 +50,7 @@ def sample(
         seed=seed,
         slots=slots,
         threads=threads,
+        isolation=isolation,
     )
     count = asking.write_json_lines(_rows(evaluation), out)
     if out is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -14,6 +15,8 @@ from ponder.types import Grade, Problem
 _TOKEN = re.compile(r"\s*([0-9]{1,18}|[-+*/()])")
 _SPELLINGS = (("\\times", "*"), ("\\cdot", "*"), ("\\div", "/"), ("×", "*"), ("÷", "/"), ("·", "*"))
 _MAX_CHARS = 1_000
+_MAX_SUMMED = 12
+_MAX_COMBINED = 4
 
 
 class _Malformed(ValueError):
@@ -135,4 +138,43 @@ def _check(problem: Problem) -> str | None:
     return read if isinstance(read, str) else None
 
 
-COUNTDOWN = Grader("an expression of exactly the given numbers that equals the target", _grade, _check)
+def _reference_answer(problem: Problem) -> str | None:
+    """An expression that hits the target: sums and differences of up to 12 numbers, everything of up to 4."""
+    read = _read_reference(problem.reference)
+    if isinstance(read, str):
+        return None
+    numbers, target = read
+    if len(numbers) <= _MAX_SUMMED and (found := _sum_that_hits(numbers, target)):
+        return found
+    return _combination_that_hits([(Fraction(n), str(n)) for n in numbers], target, len(numbers))
+
+
+def _sum_that_hits(numbers: list[int], target: Fraction) -> str | None:
+    for signs in itertools.product("+-", repeat=len(numbers)):
+        terms = sorted(zip(signs, numbers, strict=True))  # + before -: a number leads where one is added
+        if sum(n if sign == "+" else -n for sign, n in terms) == target:
+            return "".join(f"{sign}{n}" for sign, n in terms).removeprefix("+")
+    return None
+
+
+def _combination_that_hits(terms: list[tuple[Fraction, str]], target: Fraction, count: int) -> str | None:
+    if len(terms) == 1:
+        return terms[0][1] if terms[0][0] == target else None
+    if count > _MAX_COMBINED:
+        return None
+    for (left, a), (right, b) in itertools.permutations(terms, 2):
+        rest = list(terms)
+        rest.remove((left, a))
+        rest.remove((right, b))
+        made = [(left + right, f"({a}+{b})"), (left - right, f"({a}-{b})"), (left * right, f"({a}*{b})")]
+        if right:
+            made.append((left / right, f"({a}/{b})"))
+        for term in made:
+            if found := _combination_that_hits([*rest, term], target, count):
+                return found
+    return None
+
+
+COUNTDOWN = Grader(
+    "an expression of exactly the given numbers that equals the target", _grade, _check, _reference_answer
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ponder.grading.text import fold_width, strip_decoration, unwrap
-from ponder.grading.verdicts import Grader, correct, shown, wrong
+from ponder.grading.verdicts import Grader, correct, shown, the_reference, wrong
 from ponder.types import Grade, Problem
 
 
@@ -23,4 +23,6 @@ def _check(problem: Problem) -> str | None:
     return None if normalise(problem.reference) else "the reference is empty"
 
 
-EXACT = Grader("the answer is the reference, up to case, width and white space", _grade, _check)
+EXACT = Grader(
+    "the answer is the reference, up to case, width and white space", _grade, _check, the_reference
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ponder.grading.text import fold_width, strip_decoration, unwrap
-from ponder.grading.verdicts import Grader, correct, shown, wrong
+from ponder.grading.verdicts import Grader, correct, shown, the_reference, wrong
 from ponder.types import Grade, Problem
 
 _INTEGER = re.compile(r"([+-]?)\s*0*([0-9]+)")
@@ -41,4 +41,4 @@ def _check(problem: Problem) -> str | None:
     return None
 
 
-INTEGER = Grader("the answer is one integer, equal to the reference", _grade, _check)
+INTEGER = Grader("the answer is one integer, equal to the reference", _grade, _check, the_reference)

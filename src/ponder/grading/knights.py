@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from ponder.grading.text import fold_width, strip_decoration, unwrap
-from ponder.grading.verdicts import Grader, correct, shown, ungradable, wrong
+from ponder.grading.verdicts import Grader, correct, shown, the_reference, ungradable, wrong
 from ponder.types import Grade, Problem
 
 _ROLES = {
@@ -89,4 +89,6 @@ def _check(problem: Problem) -> str | None:
     return read if isinstance(read, str) else None
 
 
-KNIGHTS = Grader("every person's role, knight or knave, each named exactly once", _grade, _check)
+KNIGHTS = Grader(
+    "every person's role, knight or knave, each named exactly once", _grade, _check, the_reference
+)

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from ponder.errors import nearest
 from ponder.grading.choice import CHOICE
+from ponder.grading.code import CODE, CODE_PARTIAL
 from ponder.grading.countdown import COUNTDOWN
 from ponder.grading.exact import EXACT
+from ponder.grading.facts import FACTS
+from ponder.grading.instructions import IFEVAL, IFEVAL_LOOSE
 from ponder.grading.integer import INTEGER
+from ponder.grading.judged import JUDGED
 from ponder.grading.knights import KNIGHTS
 from ponder.grading.math import MATH
+from ponder.grading.reasoning_gym import REASONING_GYM
 from ponder.grading.verdicts import Grader, ungradable, wrong
 from ponder.types import Grade, Problem
 
 GRADERS: dict[str, Grader] = {
     "integer": INTEGER,
     "exact": EXACT,
+    "facts": FACTS,
     "choice": CHOICE,
     "countdown": COUNTDOWN,
     "knights": KNIGHTS,
     "math": MATH,
+    "code": CODE,
+    "code_partial": CODE_PARTIAL,
+    "ifeval": IFEVAL,
+    "ifeval_loose": IFEVAL_LOOSE,
+    "reasoning_gym": REASONING_GYM,
+    "judged": JUDGED,
 }
 """Every grader by name. A new one is one file, one line here, one test."""
 
@@ -43,6 +55,14 @@ def grade(problem: Problem, answer: str) -> Grade:
         return grader.grade(problem, answer)
     except Exception as error:  # a grader's defect costs one sample, counted by its verdict, not the run
         return ungradable(f'grader "{problem.grader}" failed: {type(error).__name__}: {error}'[:300])
+
+
+def reference_answer(problem: Problem) -> str | None:
+    """An answer that must grade CORRECT; None where there is none, or the reference cannot be read."""
+    grader = GRADERS.get(problem.grader)
+    if grader is None or grader.reference_answer is None or grader.check(problem) is not None:
+        return None
+    return grader.reference_answer(problem)
 
 
 def check_reference(problem: Problem) -> str | None:

@@ -21,6 +21,24 @@ class Grader:
     """(problem, answer text) -> Grade. The text is not empty and within the size limit."""
     check: Callable[[Problem], str | None]
     """What is wrong with the problem's reference, None if nothing is."""
+    reference_answer: Callable[[Problem], str | None] | None = None
+    """An answer text that must grade CORRECT, None where this problem has none; for graders whose problems
+    never have one there is no function. Only called for references that `check` passes."""
+
+
+def the_reference(problem: Problem) -> str | None:
+    """The reference itself, for graders that read it as they read an answer."""
+    return problem.reference
+
+
+def canonical_solution(problem: Problem) -> str | None:
+    """The solution that a data set gives with its tests, in the column `canonical_solution`."""
+    solution = problem.meta.get("canonical_solution")
+    return solution if isinstance(solution, str) and solution.strip() else None
+
+
+UNREAD = ("no answer", "an answer of ")
+"""How the reasons begin of answers that are wrong without their grader having seen them."""
 
 
 def correct(extracted: str, reason: str) -> Grade:

@@ -8,6 +8,7 @@ from ponder.tasks.arithmetic import Arithmetic
 from ponder.tasks.choice import Choice
 from ponder.tasks.countdown import Countdown
 from ponder.tasks.family import LANGUAGES, TaskFamily, TraceStyle, is_held_out
+from ponder.tasks.functions import Functions
 from ponder.tasks.knights import Knights
 from ponder.tasks.parity import Parity
 
@@ -15,6 +16,7 @@ TASKS: dict[str, TaskFamily] = {
     "arithmetic": Arithmetic(),
     "choice": Choice(),
     "countdown": Countdown(),
+    "functions": Functions(),
     "knights": Knights(),
     "parity": Parity(),
 }

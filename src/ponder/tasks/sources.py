@@ -1,9 +1,9 @@
-"""Problems for a run: a stream that never ends from a family, or the rows of a file."""
+"""Problems for a run: a stream that never ends from a family, or the rows of a file or a published set."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,8 +12,11 @@ from ponder.errors import DataError, RecipeError, nearest
 from ponder.plugins import is_plugin, load_plugin
 from ponder.seeding import derive_rng, derive_seed
 from ponder.tasks import TASKS
+from ponder.tasks.benchmark_loading import find_benchmark, is_benchmark, read_benchmark
+from ponder.tasks.benchmarks import BENCHMARKS
 from ponder.tasks.family import LANGUAGES, TaskFamily, draw_instance
 from ponder.tasks.files import read_problems
+from ponder.tasks.gym import PREFIX, gym_source
 from ponder.types import Problem
 
 
@@ -152,14 +155,33 @@ def _load_source(task: TaskConfig) -> ProblemSource:
     if is_plugin(task.name):
         rows = load_plugin(task.name)(**task.options)
         return _split(task, [_checked(row, task.name) for row in rows])
+    if task.name.startswith(PREFIX):
+        return gym_source(task)
+    if task.name not in TASKS and is_benchmark(task.name):
+        return _training_set(task)
     if task.name not in TASKS:
-        raise RecipeError(f'tasks: unknown task "{task.name}".{nearest(task.name, TASKS)}')
+        raise RecipeError(f'tasks: unknown task "{task.name}".{nearest(task.name, {*TASKS, *BENCHMARKS})}')
     for language in task.languages:
         if language not in LANGUAGES:
             raise RecipeError(
                 f'tasks: {task.name} does not speak "{language}".{nearest(language, LANGUAGES)}'
             )
     return FamilySource(TASKS[task.name], task)
+
+
+def _training_set(task: TaskConfig) -> ListSource:
+    """A published set to train on. Raises RecipeError for one that is there to evaluate with."""
+    key = find_benchmark(task.name, "train")
+    if BENCHMARKS[key].use != "train":
+        training = [name for name, each in BENCHMARKS.items() if each.use == "train"]
+        raise RecipeError(
+            f"tasks: {task.name} is there to evaluate with: trained on, it would measure nothing. Sets to "
+            f"train on: {', '.join(training)}. Scores on it: ponder evaluate MODEL --benchmark {key}."
+        )
+    problems = read_benchmark(key, use="train").problems[: task.limit]
+    if task.grader:
+        problems = tuple(replace(problem, grader=task.grader) for problem in problems)
+    return _split(task.model_copy(update={"name": key}), list(problems))
 
 
 def _split(task: TaskConfig, problems: list[Problem]) -> ListSource:

@@ -66,6 +66,7 @@ def _core(task: str, question: str) -> str:
         "countdown": r"\d( \d){2,}|\d+",
         "choice": r"\d\+\d|( [a-z]\d+){8,}",
         "knights": r"(?m)^[A-E][ :].+$",
+        "functions": r"(adds|subtracts|multiplies|加|减|乘以)[a-z ]*\d",
     }[task]
     found = [match.group(0).strip() for match in re.finditer(pattern, question)]
     return task + "|".join(sorted(found) if task == "countdown" else found) if found else ""

@@ -10,12 +10,14 @@ from fractions import Fraction
 import pytest
 
 from ponder.config import TaskConfig
-from ponder.grading import grade
+from ponder.grading import grade as grade_for_real
+from ponder.grading.code_runners import isolation_fault
+from ponder.grading.verdicts import correct, wrong
 from ponder.tasks import LANGUAGES, TASKS, TaskFamily, TraceStyle, is_held_out
 from ponder.tasks.chains import check_backwards, expression, simplify
 from ponder.tasks.countdown import Countdown
 from ponder.tasks.sources import load_problems
-from ponder.types import Problem, Verdict
+from ponder.types import Grade, Problem, Verdict
 
 SETTINGS = {
     "arithmetic": {"numbers": 6},
@@ -23,6 +25,7 @@ SETTINGS = {
     "knights": {"people": 5},
     "parity": {"digits": 12},
     "choice": {"options": 20},
+    "functions": {},
 }
 
 
@@ -35,6 +38,47 @@ def problem_of(family: TaskFamily, instance: object, language: str) -> Problem:
         reference=family.reference(instance, language),
         language=language,
     )
+
+
+def grade(problem: Problem, answer: str) -> Grade:
+    """As the grader; functions are run here, because there are thousands (a test below runs some apart)."""
+    if problem.grader != "code":
+        return grade_for_real(problem, answer)
+    space: dict[str, object] = {}
+    exec(answer, space)
+    try:
+        exec("\n".join(json.loads(problem.reference)["tests"]), space)
+    except AssertionError:
+        return wrong(answer, "a test failed")
+    return correct(answer, "")
+
+
+@pytest.mark.skipif(isolation_fault() is not None, reason="no sandbox works here")
+def test_functions_are_judged_in_the_sandbox() -> None:
+    family, rng = TASKS["functions"], random.Random(5)
+    for _ in range(5):
+        instance = family.draw(rng, {})
+        problem = problem_of(family, instance, "en")
+        assert (
+            grade_for_real(problem, family.work(instance, rng, TraceStyle()).answer).verdict
+            is Verdict.CORRECT
+        )
+        other = family.draw(rng, {})
+        same = family.key(other) == family.key(instance)
+        assert grade_for_real(problem, family.guess(other, "en", rng, noised=False)).credit == same
+
+
+def test_a_function_by_hand() -> None:
+    family, rng = TASKS["functions"], random.Random(0)
+    steps = ("*3", "-4", "*2")
+    assert family.ask(steps, "en", rng) == (
+        "Write f(x) that multiplies x by 3, then subtracts 4, then multiplies by 2."
+    )
+    assert family.ask(steps, "zh", rng) == "写函数f(x)，把x乘以3再减4再乘以2。"
+    assert family.guess(steps, "en", rng, noised=False) == "def f(x):\n    return (x * 3 - 4) * 2"
+    assert family.key(steps) == "6x-8" == family.key(("*6", "-9", "+1"))
+    trace = family.work(steps, rng, TraceStyle())
+    assert trace.steps == "x x * 3 x * 3 - 4 (x * 3 - 4) * 2"
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))

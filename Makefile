@@ -6,7 +6,10 @@ THREADS ?= 2
 export OMP_NUM_THREADS ?= $(THREADS)
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help install demo test check bench controls kills results clean
+# Where this may: as root on Debian or Ubuntu. Everything but code works without.
+INSTALL_BWRAP = { [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update && apt-get install --yes bubblewrap; } > /dev/null 2>&1
+
+.PHONY: help install demo test check bench controls kills fuzz results clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -18,6 +21,8 @@ $(BIN)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@command -v bwrap > /dev/null || $(INSTALL_BWRAP) \
+	  || echo "Code is graded in a sandbox, which needs bubblewrap: sudo apt-get install bubblewrap"
 	@touch $@
 
 demo: install ## R1-Zero on the shipped base, four families in two languages, see docs/results.md for what to expect
@@ -40,6 +45,10 @@ controls: install ## rewards drawn at random at the true rate must teach nothing
 
 kills: install ## a run killed at every crash point and at random times, against an uninterrupted one
 	$(BIN)/python -m pytest -m slow tests/integration
+
+fuzz: install ## graders and rewards against twenty thousand odd texts
+	$(BIN)/python -m pytest -m slow tests/hostile
+	$(BIN)/python tests/hostile/fuzz_graders.py
 
 results: install ## the three seeds of docs/results.md
 	for seed in 0 1 2; do $(BIN)/ponder run recipes/zero_tiny.yaml --set seed=$$seed --out runs/results-$$seed; done

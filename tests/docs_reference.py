@@ -337,12 +337,52 @@ def _first_sentence(file: Path) -> str:
     return " ".join(found[1].split()) if found else ""
 
 
+# --- the benchmarks --------------------------------------------------------------------------------
+
+
+def benchmarks_table() -> str:
+    """A row per published set, and what is different about the rows of the Hub."""
+    from ponder.tasks.benchmarks import BENCHMARKS
+
+    lines = [
+        "| name | file | problems | left out of the file | Hub | language | grader | prompt | k | licence |",
+        "|---|---|---:|---|---|---|---|---|---:|---|",
+    ]
+    for name, each in BENCHMARKS.items():
+        grader = f"`{each.kind.grader}`" + (" (published: a judge)" if each.kind.judged else "")
+        use = {"eval": "", "train": " (train)", "shots": " (examples)", "check": " (for graders)"}[each.use]
+        out = ", ".join(f"{count} {reason}" for reason, count in each.left_out.items())
+        cells = (
+            f"`{name}`{use}", f"`{each.file}`", f"{each.num_problems:,}", out,
+            f"`{each.hub}`" if each.hub else "", each.language, grader, each.kind.prompt, str(each.k or ""),
+            each.licence,
+        )  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", "The Hub's rows differ:", ""]
+    lines += [f"- `{name}`: {each.hub_differs}" for name, each in BENCHMARKS.items() if each.hub_differs]
+    return "\n".join(lines)
+
+
+def benchmark_prompts() -> str:
+    """The prompts by name and language."""
+    from ponder.tasks.benchmark_prompts import PROMPTS
+
+    lines = ["| prompt | language | text |", "|---|---|---|"]
+    for name, texts in PROMPTS.items():
+        for language, text in texts.items():
+            shown = text.replace("\n", "⏎").replace("|", "\\|")
+            lines.append(f"| {name} | {language} | `{shown}` |")
+    return "\n".join(lines)
+
+
 # --- putting them in place -------------------------------------------------------------------------
 
 GENERATED: dict[str, tuple[str, Callable[[], str]]] = {
     "recipe reference": ("recipes.md", recipe_reference),
     "presets": ("method.md", presets_table),
     "tree": ("architecture.md", tree),
+    "benchmarks": ("benchmarks-data.md", benchmarks_table),
+    "benchmark prompts": ("benchmarks-data.md", benchmark_prompts),
 }
 """Name of the part -> its file, and what makes it."""
 

@@ -178,6 +178,16 @@ class RewardConfig(Section):
     """Key of `ponder.rewards.REWARDS`, or `path/to/file.py:function`."""
     weight: float = 1.0
     options: dict[str, Any] = {}
+    tasks: tuple[str, ...] = ()
+    """Only for problems of these tasks; for all others the reward does not apply and is left out of the
+    sum. Empty: for all."""
+    graders: tuple[str, ...] = ()
+    """Only for problems with these graders; empty: for all."""
+    languages: tuple[str, ...] = ()
+    """Only for problems in these languages; empty: for all."""
+    convention: str = ""
+    """How a function of one's own file is called: key of `ponder.rewards.CONVENTIONS`; empty: told from its
+    type and the names of its arguments."""
 
 
 class SamplingConfig(Section):
@@ -231,6 +241,9 @@ class RLStage(Section):
     algorithm: AlgorithmConfig = AlgorithmConfig()
     rewards: tuple[RewardConfig, ...] = (RewardConfig(name="accuracy"), RewardConfig(name="format"))
     reward_deadline_s: PositiveFloat = 10.0
+    max_ungradable: float = Field(0.05, ge=0, le=1)
+    """Share of completions without a grade or reward, for a reason that is not theirs, above which the run
+    stops with that reason."""
     sampling: SamplingConfig = SamplingConfig()
     data: DataConfig = DataConfig()
     evaluate: EvaluationConfig | None = EvaluationConfig()
@@ -314,6 +327,9 @@ class Recipe(Section):
     base: str = "ponder-tiny"
     """ponder-tiny, tiny-llama, tiny-qwen3 (shipped), or a Hugging Face folder."""
     template: str = "r1_zero"
+    isolation: str = "bubblewrap"
+    """Where solutions of code tasks run: bubblewrap, remote:http://HOST:PORT, or none (they can then do what
+    you can do). Where it does not work, code tasks are left out, and it is said."""
     tasks: tuple[TaskConfig, ...] = ()
     stages: tuple[StageConfig, ...] = Field(min_length=1)
     engine: EngineConfig = EngineConfig()

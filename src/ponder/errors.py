@@ -7,7 +7,7 @@
     │   ├── RecipeError         the recipe: unknown key, bad value
     │   ├── ModelError          the model folder: missing, unknown, corrupt
     │   ├── DataError           the problems: empty, duplicate, unreadable
-    │   ├── RewardError         a reward function raised, hung or returned the wrong count
+    │   ├── RewardError         a reward's file fails, or too many completions cannot be graded
     │   └── PreflightError      the run cannot learn as configured
     ├── CorruptionError         a hash does not match what was written    exit code 3
     ├── DivergenceError         NaN or infinity in the loss               exit code 4
@@ -48,7 +48,11 @@ class DataError(UserError):
 
 
 class RewardError(UserError):
-    """A reward function raised, hung or returned the wrong number of values."""
+    """A reward's file cannot be used, or too many completions have no grade or reward."""
+
+
+class SandboxError(UserError):
+    """Code cannot be run in isolation on this machine."""
 
 
 class PreflightError(UserError):

@@ -47,7 +47,7 @@ def load_plugin(spec: str) -> Callable[..., Any]:
     RecipeError as `locate_plugin`, UserError when the file raises or the name is not callable.
     """
     path, name = locate_plugin(spec)
-    function = getattr(_load_module(path, spec), name, None)
+    function = _find(_load_module(path, spec), name)
     if not callable(function):
         raise UserError(f'"{spec}": {name} is {type(function).__name__}, not a function.')
     return function  # type: ignore[no-any-return]
@@ -55,14 +55,26 @@ def load_plugin(spec: str) -> Callable[..., Any]:
 
 def where_raised(error: BaseException, path: Path | None) -> str:
     """ "ValueError: message (file.py, line 12)", the line in the user's own file when there is one."""
-    text = f"{type(error).__name__}: {str(error)[:300]}"
+    try:
+        message = str(error)[:300]
+    except Exception as fault:  # the user's own exception class
+        message = f"(its message raises {type(fault).__name__})"
+    text = f"{type(error).__name__}: {message}"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if path is not None and frame.filename == str(path)]
     return f"{text} ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else text
 
 
+def _find(module: ModuleType, name: str) -> Any:
+    """What the module binds to the name, or registers under it in one of its dictionaries."""
+    if hasattr(module, name):
+        return getattr(module, name)
+    registries = [value for value in vars(module).values() if isinstance(value, dict)]
+    return next((registry[name] for registry in registries if name in registry), None)
+
+
 def _defined_names(tree: ast.Module) -> set[str]:
-    """Names bound anywhere; "*" when a star import may bind any."""
+    """Names bound anywhere, or registered (`orms["name"] = Class`); "*" when a star import may bind any."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -71,7 +83,13 @@ def _defined_names(tree: ast.Module) -> set[str]:
             names.update(alias.asname or alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            names.update(_string(node.slice))
     return names
+
+
+def _string(node: ast.expr) -> list[str]:
+    return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
 
 
 def _load_module(path: Path, spec: str) -> ModuleType:

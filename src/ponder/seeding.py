@@ -13,7 +13,8 @@ def derive_seed(*parts: int | str) -> int:
     in any position give unrelated ones. `derive_seed(1, 23)` differs from `derive_seed(12, 3)`.
     """
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
-    digest = hashlib.sha256(text.encode()).digest()
+    # A completion may hold half of a surrogate pair, which UTF-8 has not.
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 

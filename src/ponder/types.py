@@ -148,6 +148,8 @@ class Grade:
     """The answer that was found, "" if none was."""
     reason: str
     """One short line: why."""
+    feedback: str = ""
+    """What the grader has to say besides, for the transcript: of code the end of its standard error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,8 @@ class Reward:
     """Weighted sum of the parts; None when a part could not be had (our own failure)."""
     parts: Mapping[str, float | None]
     """Raw and unweighted, by reward name."""
+    reason: str = ""
+    """Why there is no total; "" when there is one, or when no reward applies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +171,8 @@ class ScoredGroup:
     group: RolloutGroup
     grades: tuple[Grade, ...]
     rewards: tuple[Reward, ...]
+    extra: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Further columns that reward functions logged, by name, one plain value per completion."""
 
 
 @dataclass(frozen=True, slots=True)

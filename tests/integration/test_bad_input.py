@@ -19,7 +19,7 @@ from small_run import make_files, recipe_data
 from ponder.cli.main import main
 from ponder.storage import crashpoints
 from ponder.storage.checkpoints import checkpoint_numbers
-from ponder.storage.records import read_metrics
+from ponder.storage.records import read_metrics, read_rollouts
 from ponder.storage.verify import verify_run
 
 QUICK: dict[str, Any] = {"num_iterations": 4, "evaluate": None, "checkpoints": {"every": 2, "keep": 2}}
@@ -138,17 +138,41 @@ def test_strict_refuses_what_is_only_said_otherwise(ponder: Callable[..., Outcom
     ("body", "words"),
     [
         ("raise ValueError('no such thing')", ("mine", "ValueError", "no such thing")),
-        ("return [1.0]", ("mine", "4")),
+        ("return [1.0]", ("mine", "1 values for 4 completions")),
         ("time.sleep(60)", ("mine", "hangs", "reward_deadline_s")),
     ],
 )
-def test_reward_that_raises_miscounts_or_hangs(
+def test_reward_that_always_raises_miscounts_or_hangs(
     body: str, words: tuple[str, ...], ponder: Callable[..., Outcome], tmp_path: Path
 ):
     """At once: nothing is left behind. In the middle: everything finished is kept."""
     bad = reward_file(tmp_path, body)
-    message(ponder(bad, "stages.rl.reward_deadline_s=1"), 2, *words)
+    message(ponder(bad, "stages.rl.reward_deadline_s=1"), 2, "max_ungradable", *words)
     assert not (tmp_path / "run").exists()
+
+
+def test_reward_that_raises_once_costs_a_group_and_not_the_run(
+    ponder: Callable[..., Outcome], tmp_path: Path
+):
+    met = tmp_path / "met"
+    body = (
+        f"met = __import__('pathlib').Path({str(met)!r})\n"
+        "    if trainer_state.global_step == 2 and not met.exists():\n"
+        "        met.touch()\n"
+        "        raise ValueError('now and then')\n"
+        "    return [float(len(set(text))) for text in completions]"
+    )
+    outcome = ponder(reward_file(tmp_path, body))
+    assert outcome.code == 0, outcome.error
+    assert outcome.error.count("now and then") == 1  # said when it was met
+    stage = tmp_path / "run" / "stages" / "01-rl"
+    rows = read_metrics(stage)
+    assert [row.get("ungradable/raised/sum") for row in rows] == [None, 4.0, None, None]
+    assert rows[1]["completion/trained/sum"] == 12
+    dropped = [row["dropped"] for row in read_rollouts(stage, iterations=[1]).to_pylist() if row["dropped"]]
+    assert len(dropped) == 4
+    assert all(why.startswith('no reward could be had: reward function "mine" raised') for why in dropped)
+    assert verify_run(tmp_path / "run").clean
 
 
 def test_reward_that_fails_in_the_middle_loses_nothing(ponder: Callable[..., Outcome], tmp_path: Path):

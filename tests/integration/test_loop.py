@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,22 @@ def test_a_reward_that_could_not_be_had_is_counted_and_left_out(files: dict[str,
     for row in read_rollouts(folder).to_pylist():
         assert (row["reward"] is None) == (row["member"] == 0)
         assert (row["dropped"] == "no reward could be had") == (row["member"] == 0)
+
+
+def test_what_a_reward_logs_stands_in_the_records(files: dict[str, str], tmp_path: Path):
+    body = (
+        "columns['log_metric']('longest', max(len(t) for t in completions))\n"
+        "    columns['log_extra']('length', [len(t) for t in completions])\n"
+        "    columns['log_extra']('half', [t[:2] for t in completions])\n"
+        "    return [float(len(set(t))) for t in completions]"
+    )
+    given = with_reward(files, tmp_path, body)
+    run(small_recipe(files, **QUICK, rewards=[{"name": given["reward"]}]), tmp_path / "run")
+    folder = tmp_path / "run" / "stages" / "01-rl"
+    for row in read_rollouts(folder).to_pylist():
+        extra = {column: json.loads(value) for column, value in row["extra"]}
+        assert extra == {"length": len(row["completion"]), "half": row["completion"][:2]}
+    assert all(row["user/longest/mean"] > 0 for row in read_metrics(folder))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import docs_reference
 from docs_reference import DOCS, GENERATED, ROOT
 
-PAGES = ("method", "architecture", "extending", "recipes", "operations")
+PAGES = (
+    "method",
+    "architecture",
+    "extending",
+    "recipes",
+    "operations",
+    "code-grading",
+    "math-conventions",
+    "rewards",
+    "benchmarks-data",
+)
 PACKAGES = tuple(path.parent.name for path in (ROOT / "src" / "ponder").glob("*/__init__.py"))
 
 

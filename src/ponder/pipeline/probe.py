@@ -10,6 +10,7 @@ from ponder.seeding import derive_rng, derive_seed
 from ponder.training.metrics import is_flat
 from ponder.training.rollouts import Scorer, score_as_generated
 from ponder.training.schedule import conditions_of, sampling_of
+from ponder.training.ungradable import UngradableGuard
 from ponder.types import (
     Finish,
     Problem,
@@ -69,7 +70,10 @@ def probe_groups(
     stop_token_ids: tuple[int, ...],
     seed: int,
 ) -> Probe:
-    """Samples and scores a few groups as the first iteration would; leaves no trace in the run."""
+    """Samples and scores a few groups as the first iteration would; leaves no trace in the run.
+
+    Raises RewardError when too many of their completions cannot be graded, as an iteration does.
+    """
     drawn = derive_rng(seed, stage.name, "probe").sample(list(problems), min(PROBED_GROUPS, len(problems)))
     requests = [
         RolloutRequest(
@@ -82,7 +86,9 @@ def probe_groups(
         for problem in drawn
     ]
     sampling = sampling_of(stage, conditions_of(stage, 0), stop_token_ids)
-    scored = score_as_generated(engine.generate(requests, sampling), scorer, step=0)
+    guard = UngradableGuard(stage.max_ungradable, stage.group_size, stage.name)
+    guard.expect(len(requests) * stage.group_size)
+    scored = score_as_generated(engine.generate(requests, sampling), scorer, 0, guard)
     probe = _count(scored, in_groups=stage.algorithm.advantage.estimator != "gae")
     scorer.take_metrics()
     return probe
@@ -94,11 +100,15 @@ def _count(scored: Sequence[ScoredGroup], *, in_groups: bool) -> Probe:
     num_flat = sum(is_flat(group) for group in scored) if in_groups else len(scored) * (len(totals) < 2)
     completions = [completion for group in scored for completion in group.group.completions]
     grades = [grade for group in scored for grade in group.grades]
+    rewards = [reward for group in scored for reward in group.rewards]
     return Probe(
         num_groups=len(scored),
         num_flat=num_flat,
         num_completions=len(completions),
         num_correct=sum(grade.verdict is Verdict.CORRECT for grade in grades),
         num_truncated=sum(completion.finish is Finish.LENGTH for completion in completions),
-        num_ungradable=sum(grade.verdict is Verdict.UNGRADABLE for grade in grades),
+        num_ungradable=sum(
+            grade.verdict is Verdict.UNGRADABLE or bool(reward.reason)
+            for grade, reward in zip(grades, rewards, strict=True)
+        ),
     )

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from ponder.config import Recipe, RLStage, Schedule, value_at
+from ponder.config import Recipe, RLStage, Schedule, TaskConfig, value_at
 from ponder.errors import RecipeError, nearest
+from ponder.grading.code_runners import check_isolation
 from ponder.plugins import is_plugin
+
+if TYPE_CHECKING:
+    from ponder.rewards.routing import Route
 
 # --- names and schedules that the types cannot check ------------------------------------------------
 
 
 def check_names(recipe: Recipe, source: str) -> None:
     """Raises RecipeError where a name refers to nothing or a schedule has no beginning."""
+    check_isolation(recipe.isolation)
     names = [stage.name for stage in recipe.stages]
     for index, stage in enumerate(recipe.stages):
         where = f"stages.{stage.name}"
@@ -35,7 +41,7 @@ def check_names(recipe: Recipe, source: str) -> None:
         if isinstance(stage, RLStage):
             _check_schedules(stage, where, source)
             _check_data(stage, where, source)
-            _check_rewards(stage, where, source)
+            _check_rewards(recipe, stage, where, source)
             _check_algorithm(stage, where, source)
         if stage.kind != "pretrain" and not recipe.tasks:
             raise RecipeError(f"{source}: tasks is empty, and {where} needs problems.")
@@ -67,14 +73,30 @@ def _check_data(stage: RLStage, where: str, source: str) -> None:
         )
 
 
-def _check_rewards(stage: RLStage, where: str, source: str) -> None:
-    """Raises RecipeError for rewards that do not exist, are listed twice, or an empty list."""
+def _check_rewards(recipe: Recipe, stage: RLStage, where: str, source: str) -> None:
+    """Raises RecipeError for rewards that do not exist, are listed twice, or an empty list, and for rewards
+    that ask for tasks, graders or languages that are not there."""
     from ponder.rewards import ScoringSpec
+    from ponder.rewards.routing import check_routes
 
     try:
         ScoringSpec(stage.rewards).check()
+        check_routes(stage.rewards, [route for task in recipe.tasks for route in _routes(task)])
     except RecipeError as error:
         raise RecipeError(f"{source}: {where}: {error}") from error
+
+
+def _routes(task: TaskConfig) -> list[Route]:
+    """What a task's problems have that rewards may ask for. A generated family says it all; the rows of a
+    file may name their own grader and language, and what a user's function gives is unknown."""
+    from ponder.rewards.routing import Route
+    from ponder.tasks import TASKS
+
+    if is_plugin(task.name):
+        return [Route(None, None, None)]
+    if task.file or task.name not in TASKS:
+        return [Route(task.name or Path(task.file).name.split(".")[0], task.grader or None, None)]
+    return [Route(task.name, TASKS[task.name].grader, language) for language in task.languages]
 
 
 def _check_algorithm(stage: RLStage, where: str, source: str) -> None:

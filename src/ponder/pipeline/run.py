@@ -11,6 +11,7 @@ from ponder.config import Recipe, StageConfig
 from ponder.errors import Interrupted, RecipeError, UserError, nearest
 from ponder.models.registry import resolve_model
 from ponder.pipeline.identity import key_of_stage, stage_config, user_files
+from ponder.pipeline.isolation import settle_isolation
 from ponder.pipeline.machine import set_threads
 from ponder.pipeline.planning import describe_plan, needed_bytes
 from ponder.pipeline.showing import describe_run
@@ -58,6 +59,7 @@ def run_recipe(recipe: Recipe, options: RunOptions, say: Say = print) -> Path:
             f"--until names {options.until!r}, which is no stage.{nearest(options.until, names)}"
         )
     threads = set_threads(recipe.hardware)
+    recipe = settle_isolation(recipe, say)
     if options.dry_run:
         for line in describe_plan(recipe, folder):
             say(line)

@@ -47,6 +47,8 @@ def run_rl(context: StageContext) -> StageResult:
         tags=bench.template.tags,
         conversational=bench.template.conversational,
         seed=derive_seed(recipe.seed, stage.name, "rewards"),
+        isolation=recipe.isolation,
+        num_steps=conditions_of(stage, 0).num_steps,
     )
     with RewardWorkers(spec, recipe.hardware.reward_workers, stage.reward_deadline_s) as scorer:
         if not checkpoint_numbers(context.directory.checkpoints):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -43,6 +44,8 @@ class RolloutRow:
     extracted: str
     reason: str
     """The grader's."""
+    feedback: str
+    """The grader's: of code the end of its standard error."""
     reward: float | None
     """None: could not be had."""
     reward_parts: Mapping[str, float | None]
@@ -55,6 +58,8 @@ class RolloutRow:
     """(policy version, tokens) of each segment."""
     dropped: str
     """Why it is not in the loss; "" when it is."""
+    extra: Mapping[str, Any]
+    """What reward functions logged of it, by column; each value as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,7 @@ def rows_of_group(
             credit=grade.credit,
             extracted=grade.extracted,
             reason=grade.reason,
+            feedback=grade.feedback,
             reward=reward.total,
             reward_parts=reward.parts,
             advantage=advantage,
@@ -111,6 +117,7 @@ def rows_of_group(
             seed=seed,
             versions=completion.versions,
             dropped=why,
+            extra={column: values[member] for column, values in scored.extra.items()},
         )
         for member, (completion, grade, reward, seed, advantage, why) in enumerate(members)
     ]
@@ -181,7 +188,8 @@ def read_rollouts(
     if not tables:
         empty = _schema().empty_table()
         return empty if columns is None else empty.select(list(columns))
-    return pyarrow.concat_tables(tables)
+    # Files of an older version may lack a column.
+    return pyarrow.concat_tables(tables, promote_options="default")
 
 
 def _files(folder: Path) -> list[tuple[int, Path]]:
@@ -200,6 +208,8 @@ def _plain(name: str, row: RolloutRow) -> Any:
         return [{"version": version, "num_tokens": count} for version, count in value]
     if name == "reward_parts":
         return sorted(value.items())
+    if name == "extra":
+        return sorted((column, json.dumps(found)) for column, found in value.items())
     return value
 
 
@@ -223,5 +233,6 @@ def _schema() -> Any:
         "sampler_logprobs": pa.list_(pa.float32()),
         "seed": pa.int64(),
         "versions": pa.list_(segment),
+        "extra": pa.map_(text, text),
     }
     return pa.schema([(field.name, types.get(field.name, text)) for field in fields(RolloutRow)])

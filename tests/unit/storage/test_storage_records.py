@@ -236,6 +236,7 @@ def test_a_row_has_everything_of_its_completion(tmp_path):
         "credit": 1.0,
         "extracted": "2",
         "reason": "compared",
+        "feedback": "",
         "reward": 1.5,
         "reward_parts": [("accuracy", 1.0), ("format", 1.0)],
         "advantage": 0.5,
@@ -243,6 +244,7 @@ def test_a_row_has_everything_of_its_completion(tmp_path):
         "seed": 2**63 - 1,
         "versions": [{"version": 0, "num_tokens": 3}],
         "dropped": "",
+        "extra": [],
     }
     assert (second["step"], second["dropped"], second["advantage"]) == (-1, "truncated", None)
 
@@ -261,6 +263,22 @@ def test_equal_rows_give_equal_bytes_in_any_order_of_arrival(tmp_path):
 def test_text_that_utf8_cannot_hold_does_not_stop_the_run(tmp_path):
     RolloutWriter(tmp_path, 0).write(0, rows(0, prompt="half \ud83d pair", dropped=["", "why \udc00"]))
     assert read_rollouts(tmp_path, columns=["prompt"]).to_pylist()[0]["prompt"] == "half ? pair"
+
+
+def test_what_rewards_logged_is_kept_as_json_and_older_files_without_it_are_read(tmp_path):
+    import dataclasses
+
+    import pyarrow.parquet
+
+    extra = {"words": 3, "first": "\ud83d \u4e8c", "none": None}
+    writer = RolloutWriter(tmp_path, 0)
+    file = writer.write(0, rows(0))
+    writer.write(1, [dataclasses.replace(row, extra=extra) for row in rows(1)])
+    table = pyarrow.parquet.read_table(file.path)
+    pyarrow.parquet.write_table(table.drop_columns(["extra"]), file.path)
+    found = read_rollouts(tmp_path, columns=None).to_pylist()
+    assert [row["extra"] for row in found[:2]] == [None, None]
+    assert {column: json.loads(value) for column, value in found[2]["extra"]} == extra
 
 
 def test_rows_without_reward_or_tokens_are_kept(tmp_path):
